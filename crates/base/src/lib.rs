@@ -1,0 +1,1 @@
+//! The process underneath: clock, randomness, CPU pool, memory governor, retry, shutdown.

@@ -1,0 +1,1 @@
+//! Root, data and query coordination.

@@ -1,0 +1,1 @@
+//! The filter language: lexer, parser, typed plan, vectorised evaluation over Arrow columns.

@@ -1,0 +1,1 @@
+//! Bytes on disk: segment files, delete files, key indexes, manifests, log records.

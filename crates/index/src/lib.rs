@@ -1,0 +1,1 @@
+//! Vector indexes: train, build, write, open mapped, search.

@@ -1,0 +1,1 @@
+//! Distances, bitsets, top-k: SIMD chosen once at start.

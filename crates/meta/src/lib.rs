@@ -1,0 +1,1 @@
+//! The typed catalogue over a transactional key-value store.

@@ -1,0 +1,1 @@
+//! The wire: protobuf of the public API.

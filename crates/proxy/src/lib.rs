@@ -1,0 +1,1 @@
+//! The front door: validate, plan, route, merge.

@@ -1,0 +1,1 @@
+//! Sealed segments: load, release, search.

@@ -1,0 +1,1 @@
+//! The traits through which roles talk, and what they say.

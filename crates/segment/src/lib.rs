@@ -1,0 +1,1 @@
+//! Growing and sealed segments: insert, delete, filter, search, retrieve.

@@ -1,0 +1,1 @@
+//! Object store: local directory, conditional put, mapped reads, a fault-injecting double.

@@ -1,0 +1,1 @@
+//! Owns log channels: timestamps, appends, growing segments, key index, flush, delegator.

@@ -1,0 +1,1 @@
+//! The log: channels, durable append, read, truncate, fence.
