@@ -1,1 +1,36 @@
 //! Object store: local directory, conditional put, mapped reads, a fault-injecting double.
+//!
+//! Objects are whole: written at once under a `/`-separated path, read whole, by range or mapped,
+//! never changed in place. What [`ObjectStore`] promises is in its header and, as tests, in
+//! `conformance` (feature `test-util`), which every backend passes.
+//!
+//! | backend | for |
+//! |---|---|
+//! | [`LocalStore`] | a directory; standalone |
+//! | [`MemoryStore`] | tests |
+//! | [`FaultyStore`] | tests: another store that fails as networks and disks do, from a seed |
+//!
+//! [`DataDirLock`] keeps a second server off a data directory. Not here: what objects hold and how
+//! they are called (`format`), retries of whole operations (`milvus_base::retry`).
+#![warn(missing_docs)]
+
+#[cfg(feature = "test-util")]
+pub mod conformance;
+mod data_dir_lock;
+mod error;
+mod faulty;
+mod local;
+mod memory;
+mod path;
+mod payload;
+mod store;
+mod writer;
+
+pub use data_dir_lock::{DataDirLock, LockError};
+pub use error::StoreError;
+pub use faulty::{FaultPlan, FaultyStore};
+pub use local::LocalStore;
+pub use memory::MemoryStore;
+pub use payload::Payload;
+pub use store::{ETag, Object, ObjectMeta, ObjectStore};
+pub use writer::{ObjectWriter, Upload};

@@ -6,6 +6,7 @@ macro_rules! data_types {
     ($($(#[$doc:meta])* $variant:ident = $number:literal,)*) => {
         /// The type of a field's values; numbers as on the wire.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[expect(clippy::upper_case_acronyms, reason = "the names are those of the wire")]
         pub enum DataType {
             $($(#[$doc])* $variant = $number,)*
         }

@@ -21,7 +21,9 @@ pub use collection::{Collection, Partition};
 pub use consistency::ConsistencyLevel;
 pub use data_type::DataType;
 pub use error::{Coded, ErrorCode, Failure, Result};
-pub use ids::{CollectionId, DatabaseId, FieldId, IndexId, NodeId, PartitionId, SegmentId, VChannel};
+pub use ids::{
+    CollectionId, DatabaseId, FieldId, IndexId, NodeId, PartitionId, SegmentId, VChannel,
+};
 pub use index_meta::{IndexMeta, IndexState, KeyValue};
 pub use metric::MetricType;
 pub use primary_key::{PkType, PrimaryKey, PrimaryKeys};

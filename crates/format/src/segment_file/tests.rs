@@ -1,0 +1,259 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Int64Array, StringArray,
+};
+use arrow::buffer::Buffer;
+use arrow::compute::concat_batches;
+use arrow::datatypes::{DataType as ArrowType, Field, Float32Type, Schema, UInt64Type};
+use milvus_types::columns::{FIELD_ID, vector_element};
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::{DecodeError, EncodeError};
+use crate::verify;
+
+const DIM: i32 = 4;
+
+fn schema() -> SchemaRef {
+    let id = |field: Field, id: u32| {
+        field.with_metadata(HashMap::from([(FIELD_ID.to_owned(), id.to_string())]))
+    };
+    Arc::new(Schema::new(vec![
+        id(Field::new("pk", ArrowType::Int64, false), 100),
+        id(Field::new("flag", ArrowType::Boolean, true), 101),
+        id(Field::new("title", ArrowType::Utf8, true), 102),
+        id(
+            Field::new(
+                "vec",
+                ArrowType::FixedSizeList(vector_element(ArrowType::Float32), DIM),
+                false,
+            ),
+            103,
+        ),
+    ]))
+}
+
+fn batch(first: i64, rows: usize) -> RecordBatch {
+    let pk: Vec<i64> = (first..).take(rows).collect();
+    let flag: BooleanArray = pk
+        .iter()
+        .map(|k| (k % 3 != 0).then_some(k % 2 == 0))
+        .collect();
+    let title: StringArray = pk
+        .iter()
+        .map(|k| (k % 5 != 1).then(|| format!("täg{k}")))
+        .collect();
+    let values: Vec<f32> = pk
+        .iter()
+        .flat_map(|k| [*k as f32, 0.5, -1.0, 2.0])
+        .collect();
+    let vec = FixedSizeListArray::new(
+        vector_element(ArrowType::Float32),
+        DIM,
+        Arc::new(Float32Array::from(values)),
+        None,
+    );
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(pk)),
+        Arc::new(flag),
+        Arc::new(title),
+        Arc::new(vec),
+    ];
+    RecordBatch::try_new(schema(), columns).unwrap()
+}
+
+fn chunk(rows: RecordBatch, first_ts: u64) -> RowChunk {
+    let timestamps = (first_ts..)
+        .take(rows.num_rows())
+        .collect::<Vec<_>>()
+        .into();
+    RowChunk { rows, timestamps }
+}
+
+fn write(chunks: &[RowChunk]) -> (Buffer, SegmentFileInfo) {
+    let mut bytes = Vec::new();
+    let info = write_segment(&mut bytes, &schema(), chunks).unwrap();
+    (Buffer::from_vec(bytes), info)
+}
+
+/// The same bytes, aligned as a mapped file is.
+fn mapped(bytes: &[u8]) -> Buffer {
+    let mut aligned = arrow::buffer::MutableBuffer::with_capacity(bytes.len());
+    aligned.extend_from_slice(bytes);
+    aligned.into()
+}
+
+fn sample() -> Vec<RowChunk> {
+    // A sliced chunk, an empty one, and one without nulls.
+    vec![
+        chunk(batch(0, 20).slice(3, 10), 500),
+        chunk(batch(0, 0), 0),
+        chunk(batch(100, 7), 40),
+        chunk(batch(2, 1), 700),
+    ]
+}
+
+fn expected() -> RecordBatch {
+    let chunks: Vec<_> = sample().into_iter().map(|chunk| chunk.rows).collect();
+    concat_batches(&schema(), &chunks).unwrap()
+}
+
+#[test]
+fn chunks_come_back_as_one_batch_in_place() {
+    let (bytes, info) = write(&sample());
+    let bytes = mapped(&bytes);
+    assert_eq!(
+        (info.rows, info.min_ts, info.max_ts),
+        (18, Timestamp(40), Timestamp(700))
+    );
+    let meta = info.at("segments/1/2/3/columns.arrow");
+    verify(&bytes, &meta).unwrap();
+    let file = open_segment(&bytes, &meta).unwrap();
+    assert_eq!(file.rows, expected());
+    assert_eq!(file.schema, schema());
+    assert_eq!(file.timestamps.value(0), 500);
+    assert_eq!(file.timestamps.value(17), 700);
+
+    let vectors = file.rows.column(3).as_fixed_size_list();
+    let values = vectors.values().as_primitive::<Float32Type>().values();
+    let address = values.inner().as_ptr() as usize;
+    let map = bytes.as_ptr() as usize;
+    assert!(
+        (map..map + bytes.len()).contains(&address),
+        "vectors are a view of the file"
+    );
+    assert_eq!(address % 64, 0, "vectors begin at a multiple of 64 bytes");
+}
+
+#[test]
+fn arrows_own_reader_reads_it() {
+    let (bytes, _) = write(&sample());
+    let reader =
+        arrow::ipc::reader::FileReader::try_new(std::io::Cursor::new(bytes.to_vec()), None)
+            .unwrap();
+    let batches: Vec<_> = reader.map(Result::unwrap).collect();
+    assert_eq!(batches.len(), 1);
+    let timestamps = batches[0].column_by_name("$timestamp").unwrap();
+    assert_eq!(timestamps.as_primitive::<UInt64Type>().value(10), 40);
+    assert_eq!(
+        batches[0].project(&[0, 1, 2, 3]).unwrap().columns(),
+        expected().columns()
+    );
+}
+
+#[test]
+fn a_segment_without_rows_is_a_file() {
+    let (bytes, info) = write(&[]);
+    let file = open_segment(&bytes, &info.at("x")).unwrap();
+    assert_eq!((file.rows.num_rows(), file.schema), (0, schema()));
+    assert!(info.min_ts > info.max_ts);
+}
+
+#[test]
+fn golden_v1_reads_as_written() {
+    let (bytes, _) = write(&sample());
+    let bytes = std::fs::read(crate::golden("columns.arrow", &bytes)).unwrap();
+    let meta = crate::WrittenFile::of(&bytes).at("columns.arrow");
+    assert_eq!(
+        open_segment(&Buffer::from_vec(bytes), &meta).unwrap().rows,
+        expected()
+    );
+}
+
+#[test]
+fn a_newer_format_says_so() {
+    let (bytes, info) = write(&sample());
+    let mut bytes = bytes.to_vec();
+    let key = bytes
+        .windows(FORMAT_KEY.len())
+        .rposition(|w| w == FORMAT_KEY.as_bytes())
+        .unwrap();
+    let value = bytes
+        .windows(5)
+        .enumerate()
+        .filter(|(_, w)| *w == b"\x01\0\0\x001");
+    let value = value
+        .map(|(at, _)| at)
+        .min_by_key(|at| at.abs_diff(key))
+        .unwrap()
+        + 4;
+    bytes[value] = b'2';
+    let error = open_segment(&Buffer::from_vec(bytes), &info.at("x")).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            DecodeError::NewerVersion {
+                got: 2,
+                newest: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_refused_by_name() {
+    let mut short = chunk(batch(0, 3), 0);
+    short.timestamps = short.timestamps.slice(0, 2);
+    let error = write_segment(&mut Vec::new(), &schema(), &[short]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "segment file cannot be written: a chunk has 3 rows and 2 timestamps"
+    );
+    let field = Field::new("d", ArrowType::Date32, false);
+    let column: ArrayRef = Arc::new(arrow::array::Date32Array::from(vec![1]));
+    let schema = Arc::new(Schema::new(vec![field]));
+    let rows = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
+    let error = write_segment(&mut Vec::new(), &schema, &[chunk(rows, 0)]).unwrap_err();
+    assert!(
+        matches!(error, EncodeError::UnsupportedColumn { .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_changed_byte_fails_verification() {
+    let (bytes, info) = write(&sample());
+    let mut bytes = bytes.to_vec();
+    bytes[1000] ^= 1;
+    let error = verify(&bytes, &info.at("x")).unwrap_err();
+    assert!(matches!(error, DecodeError::Checksum { .. }));
+}
+
+fn touch(file: &SegmentFile) -> usize {
+    file.rows
+        .columns()
+        .iter()
+        .map(|column| format!("{column:?}").len())
+        .sum()
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let (bytes, _) = write(&sample());
+    for len in 0..bytes.len() {
+        let cut = bytes.slice_with_length(0, len);
+        let meta = crate::WrittenFile::of(&cut).at("x");
+        assert!(open_segment(&cut, &meta).is_err(), "cut to {len} bytes");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn flipped_bytes_never_panic(flips in proptest::collection::vec((any::<u16>(), any::<u8>()), 1..4)) {
+        let (bytes, info) = write(&sample());
+        let mut bytes = bytes.to_vec();
+        let len = bytes.len();
+        for (at, byte) in flips {
+            bytes[at as usize % len] = byte;
+        }
+        match open_segment(&Buffer::from_vec(bytes), &info.at("x")) {
+            Ok(file) => prop_assert!(touch(&file) > 0),
+            Err(error) => prop_assert!(!error.to_string().contains("panicked")),
+        }
+    }
+}
