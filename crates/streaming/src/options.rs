@@ -1,0 +1,55 @@
+//! How a shard owner behaves: when it seals, and the bugs that tests plant to show that the
+//! checkers find them.
+
+use std::time::Duration;
+
+/// Settings of [`StreamingService`](crate::StreamingService).
+#[derive(Clone, Debug)]
+pub struct StreamingOptions {
+    /// A shard seals its growing segments when they hold so many bytes
+    /// (`dataCoord.segment.maxSize` x `dataCoord.segment.sealProportion`).
+    pub seal_bytes: u64,
+    /// ... or so many rows.
+    pub seal_rows: u64,
+    /// ... or when nothing was written for so long (`dataCoord.segment.maxIdleTime`).
+    pub max_idle: Duration,
+    /// ... or when the oldest row waits for so long (`dataCoord.segment.maxLife`).
+    pub max_life: Duration,
+    /// A defect switched on by a test of the checkers; `None` in every real run.
+    pub planted_bug: Option<PlantedBug>,
+}
+
+impl Default for StreamingOptions {
+    fn default() -> Self {
+        Self {
+            seal_bytes: 120 << 20,
+            seal_rows: 4_000_000,
+            max_idle: Duration::from_secs(600),
+            max_life: Duration::from_secs(86_400),
+            planted_bug: None,
+        }
+    }
+}
+
+/// A defect that a checker must find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlantedBug {
+    /// Acknowledge a write, and show it to readers, before the log has it.
+    AckBeforeAppend,
+    /// Forget the last record when the log is replayed.
+    DropLastOnReplay,
+    /// Commit a flush without its delete files.
+    LoseDeletes,
+}
+
+impl PlantedBug {
+    /// The bug called `name`.
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "ack-before-append" => Self::AckBeforeAppend,
+            "drop-last-on-replay" => Self::DropLastOnReplay,
+            "lose-deletes" => Self::LoseDeletes,
+            _ => return None,
+        })
+    }
+}

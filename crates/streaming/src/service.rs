@@ -1,0 +1,262 @@
+//! [`StreamingService`]: the shards that this process owns, by name.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use futures::future::try_join_all;
+use milvus_base::{CpuPool, Governor, task};
+use milvus_format::manifest::Manifest;
+use milvus_roles::{
+    DataCoord, FetchRequest, FlushTicket, GrowingStatus, IdAllocator, LoadScope, OpenChannel,
+    QueryNode, QueryReply, QueryRequest, SearchReply, SearchRequest, Streaming, TimestampOracle,
+    Write, WriteAck,
+};
+use milvus_storage::ObjectStore;
+use milvus_types::{Collection, CollectionId, ErrorCode, Failure, Result, VChannel};
+use milvus_wal::Wal;
+use parking_lot::RwLock;
+use tokio::sync::OnceCell;
+
+use crate::options::StreamingOptions;
+use crate::pchannel::PChannel;
+use crate::shard::{Parts, Shard};
+use crate::stats::StreamingStats;
+
+/// What a [`StreamingService`] is made of.
+pub struct StreamingParts {
+    /// Settings.
+    pub options: StreamingOptions,
+    /// Timestamps.
+    pub oracle: Arc<dyn TimestampOracle>,
+    /// Segment ids and terms.
+    pub ids: Arc<dyn IdAllocator>,
+    /// Where flushes are committed.
+    pub data: Arc<dyn DataCoord>,
+    /// Who serves sealed segments.
+    pub query: Arc<dyn QueryNode>,
+    /// Where files go.
+    pub store: Arc<dyn ObjectStore>,
+    /// The log.
+    pub wal: Arc<dyn Wal>,
+    /// Threads for searching what grows.
+    pub cpu: CpuPool,
+    /// Threads for applying writes. Its queue must not refuse: an apply that is refused stops its
+    /// shard.
+    pub apply: CpuPool,
+    /// The memory budget.
+    pub governor: Governor,
+}
+
+type Slot = Arc<OnceCell<Arc<PChannel>>>;
+
+/// Owns shards; see the crate's header for what it promises.
+pub struct StreamingService {
+    parts: Arc<Parts>,
+    wal: Arc<dyn Wal>,
+    pchannels: RwLock<HashMap<String, Slot>>,
+    shards: RwLock<HashMap<VChannel, Arc<Shard>>>,
+}
+
+impl StreamingService {
+    /// A service that owns no shard yet.
+    pub fn new(parts: StreamingParts) -> Self {
+        let StreamingParts {
+            options,
+            oracle,
+            ids,
+            data,
+            query,
+            store,
+            wal,
+            cpu,
+            apply,
+            governor,
+        } = parts;
+        Self {
+            parts: Arc::new(Parts {
+                options,
+                oracle,
+                ids,
+                data,
+                query,
+                store,
+                cpu,
+                apply,
+                governor,
+            }),
+            wal,
+            pchannels: RwLock::default(),
+            shards: RwLock::default(),
+        }
+    }
+
+    /// What `/metrics` shows.
+    pub fn stats(&self) -> StreamingStats {
+        let mut stats = StreamingStats::default();
+        for shard in self.shards.read().values() {
+            shard.add_stats(&mut stats);
+        }
+        stats
+    }
+
+    /// What the log channels have done since they were opened.
+    pub fn log_stats(&self) -> Vec<(String, milvus_wal::ChannelStats)> {
+        let pchannels = self.pchannels.read();
+        let open = pchannels
+            .iter()
+            .filter_map(|(name, slot)| Some((name, slot.get()?)));
+        open.map(|(name, pchannel)| (name.clone(), pchannel.log.stats()))
+            .collect()
+    }
+
+    /// Stops every shard. What is acknowledged is durable already.
+    pub async fn close(&self) {
+        let shards: Vec<_> = self
+            .shards
+            .write()
+            .drain()
+            .map(|(_, shard)| shard)
+            .collect();
+        for shard in shards {
+            shard.stop.trigger();
+        }
+        let slots: Vec<_> = self.pchannels.read().values().cloned().collect();
+        for pchannel in slots.iter().filter_map(|slot| slot.get()) {
+            pchannel.log.close().await;
+        }
+    }
+
+    fn shard(&self, vchannel: &VChannel) -> Result<Arc<Shard>> {
+        self.shards.read().get(vchannel).cloned().ok_or_else(|| {
+            Failure::with_fields(ErrorCode::ChannelNotFound, &[("channel", vchannel)])
+        })
+    }
+
+    fn shards_of(&self, collection: CollectionId) -> Vec<Arc<Shard>> {
+        let shards = self.shards.read();
+        shards
+            .values()
+            .filter(|shard| shard.collection_id() == collection)
+            .cloned()
+            .collect()
+    }
+
+    async fn pchannel(&self, name: &str) -> Result<Arc<PChannel>> {
+        let slot = {
+            let mut pchannels = self.pchannels.write();
+            pchannels.entry(name.to_owned()).or_default().clone()
+        };
+        let opened = slot.get_or_try_init(|| async {
+            let term = self.parts.ids.allocate_ids(1).await?;
+            PChannel::open(&*self.wal, name, term.unsigned_abs()).await
+        });
+        opened.await.cloned()
+    }
+}
+
+#[async_trait]
+impl Streaming for StreamingService {
+    async fn open_channel(&self, request: OpenChannel) -> Result<()> {
+        if self.shards.read().contains_key(&request.vchannel) {
+            return Ok(());
+        }
+        let pchannel = self.pchannel(request.vchannel.pchannel()).await?;
+        let span = pchannel.span(&request.vchannel);
+        let cut = Arc::downgrade(&pchannel);
+        let truncate = Box::new(move |position| {
+            if let Some(pchannel) = cut.upgrade() {
+                task::spawn(
+                    "log-truncate",
+                    async move { pchannel.truncate(position).await },
+                );
+            }
+        });
+        let log = pchannel.log.clone();
+        let shard = Shard::open(self.parts.clone(), request, log, span, truncate).await?;
+        pchannel.add(&shard);
+        self.shards.write().insert(shard.vchannel().clone(), shard);
+        Ok(())
+    }
+
+    async fn recovered(&self) -> Result<()> {
+        // Channels that no living shard uses have nothing that is needed.
+        let slots: Vec<_> = self.pchannels.read().values().cloned().collect();
+        for pchannel in slots.iter().filter_map(|slot| slot.get()) {
+            pchannel.recovered();
+        }
+        Ok(())
+    }
+
+    async fn drop_channel(&self, vchannel: &VChannel) -> Result<()> {
+        let Some(shard) = self.shards.write().remove(vchannel) else {
+            return Ok(());
+        };
+        shard.drop_all().await;
+        let slot = self.pchannels.read().get(vchannel.pchannel()).cloned();
+        if let Some(pchannel) = slot.as_ref().and_then(|slot| slot.get()) {
+            pchannel.remove(vchannel);
+        }
+        Ok(())
+    }
+
+    async fn collection_changed(&self, collection: Arc<Collection>) -> Result<()> {
+        let shards = self.shards_of(collection.id);
+        let changes = shards
+            .iter()
+            .map(|shard| shard.collection_changed(collection.clone()));
+        try_join_all(changes).await.map(|_| ())
+    }
+
+    async fn manifest_changed(&self, manifest: Arc<Manifest>) -> Result<()> {
+        let shards = self.shards_of(manifest.collection_id);
+        let changes = shards
+            .iter()
+            .map(|shard| shard.manifest_changed(manifest.clone()));
+        try_join_all(changes).await.map(|_| ())
+    }
+
+    async fn set_load(&self, collection_id: CollectionId, load: LoadScope) -> Result<()> {
+        let shards = self.shards_of(collection_id);
+        try_join_all(shards.iter().map(|shard| shard.set_load(load.clone())))
+            .await
+            .map(|_| ())
+    }
+
+    async fn load_progress(&self, collection_id: CollectionId) -> Result<i64> {
+        let shards = self.shards_of(collection_id);
+        let (done, total) = shards
+            .iter()
+            .map(|shard| shard.load_progress())
+            .fold((0_u64, 0_u64), |(done, total), (more_done, more)| {
+                (done + more_done, total + more)
+            });
+        let percent = (done * 100).checked_div(total).unwrap_or(100);
+        Ok(i64::try_from(percent).unwrap_or(100))
+    }
+
+    async fn write(&self, write: Write) -> Result<WriteAck> {
+        self.shard(&write.vchannel)?.write(write.kind).await
+    }
+
+    async fn flush(&self, vchannel: &VChannel, wait: bool) -> Result<FlushTicket> {
+        self.shard(vchannel)?.flush(wait).await
+    }
+
+    async fn growing_segments(&self, vchannel: &VChannel) -> Result<Vec<GrowingStatus>> {
+        Ok(self.shard(vchannel)?.growing_segments())
+    }
+
+    async fn search(&self, request: SearchRequest) -> Result<SearchReply> {
+        self.shard(&request.vchannel)?.search(request).await
+    }
+
+    async fn query(&self, request: QueryRequest) -> Result<QueryReply> {
+        self.shard(&request.vchannel)?.query(request).await
+    }
+
+    async fn fetch(&self, request: FetchRequest) -> Result<RecordBatch> {
+        self.shard(&request.vchannel)?.fetch(request).await
+    }
+}

@@ -1,0 +1,352 @@
+//! What happens to a shard's segments besides writes: flush, load, release, new index files.
+//!
+//! One task for each shard takes these one after another, so that a segment is never loaded,
+//! replaced and dropped at once. Writes and reads go on meanwhile.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use milvus_base::clock;
+use milvus_format::manifest::Manifest;
+use milvus_roles::{LoadScope, LoadSegment, SegmentDeletes};
+use milvus_segment::Segment;
+use milvus_types::{Result, SegmentId};
+use tokio::sync::{mpsc, oneshot};
+
+use super::Shard;
+use super::flush::WrittenSet;
+use super::state::{Flushed, SealedSet, Unflushed};
+
+pub(super) enum Task {
+    Flush {
+        set: SealedSet,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    SetLoad {
+        load: LoadScope,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    ManifestChanged {
+        manifest: Arc<Manifest>,
+        reply: oneshot::Sender<Result<()>>,
+    },
+}
+
+/// How long a flush that failed waits for its next try.
+const RETRY: Duration = Duration::from_secs(5);
+
+pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::UnboundedReceiver<Task>) {
+    // Sets that could not be flushed yet, oldest first: checkpoints must not overtake each other.
+    let mut unflushed: VecDeque<SealedSet> = VecDeque::new();
+    loop {
+        let task = tokio::select! {
+            task = tasks.recv() => match task { Some(task) => Some(task), None => return },
+            () = clock::sleep(RETRY), if !unflushed.is_empty() => None,
+            () = shard.stop.wait() => return,
+        };
+        match task {
+            Some(Task::Flush { set, reply }) => {
+                unflushed.push_back(set);
+                let _ = reply.send(shard.flush_sets(&mut unflushed).await);
+            }
+            Some(Task::SetLoad { load, reply }) => {
+                let _ = reply.send(shard.set_load_now(load).await);
+            }
+            Some(Task::ManifestChanged { manifest, reply }) => {
+                let _ = reply.send(shard.take_manifest(&manifest).await);
+            }
+            None => {
+                let _ = shard.flush_sets(&mut unflushed).await;
+            }
+        }
+    }
+}
+
+impl Shard {
+    async fn ask(&self, task: impl FnOnce(oneshot::Sender<Result<()>>) -> Task) -> Result<()> {
+        let (reply, done) = oneshot::channel();
+        self.maintenance
+            .send(task(reply))
+            .map_err(|_| self.gone())?;
+        done.await.map_err(|_| self.gone())?
+    }
+
+    pub(crate) async fn set_load(&self, load: LoadScope) -> Result<()> {
+        self.ask(|reply| Task::SetLoad { load, reply }).await
+    }
+
+    pub(crate) async fn manifest_changed(&self, manifest: Arc<Manifest>) -> Result<()> {
+        self.ask(|reply| Task::ManifestChanged { manifest, reply })
+            .await
+    }
+
+    /// Writes out, commits and hands over, oldest first; what fails stays in `sets`.
+    async fn flush_sets(self: &Arc<Self>, sets: &mut VecDeque<SealedSet>) -> Result<()> {
+        while let Some(set) = sets.front() {
+            if let Err(failure) = self.flush_set(set).await {
+                tracing::error!(vchannel = %self.vchannel, %failure, "flush failed, will be retried");
+                return Err(failure);
+            }
+            sets.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn flush_set(self: &Arc<Self>, set: &SealedSet) -> Result<()> {
+        let written = self.write_set(set).await?;
+        self.commit_set(set, &written).await?;
+        // Committed: from here on nothing may make this set be written again.
+        {
+            let mut state = self.state.lock();
+            state.flushing_from.pop_front();
+        }
+        if let Err(failure) = self.hand_over(set, written).await {
+            tracing::error!(vchannel = %self.vchannel, %failure, "flushed segments are not served");
+        }
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+        (self.truncate)(set.position);
+        // Indexes may have been built since the commit.
+        self.reload_changed().await
+    }
+
+    /// Moves flushed segments from memory to the query node, without a moment in between in which
+    /// a row is missing, seen twice, or misses a delete.
+    async fn hand_over(self: &Arc<Self>, set: &SealedSet, written: WrittenSet) -> Result<()> {
+        // From here on deletes go to both copies.
+        let fresh: Vec<SegmentId> = {
+            let mut state = self.state.lock();
+            for (segment, persisted) in &set.deletes {
+                if let Some(flushed) = state.flushed.get_mut(segment) {
+                    let done = persisted.len().min(flushed.unpersisted.len());
+                    flushed.unpersisted.drain(..done);
+                }
+            }
+            let mut fresh = Vec::new();
+            for (entry, keys) in written.segments {
+                let id = entry.id;
+                let Some(unflushed) = state
+                    .flushing
+                    .iter()
+                    .find(|unflushed| unflushed.segment.id() == id)
+                else {
+                    continue; // its partition was dropped meanwhile
+                };
+                let all = unflushed.segment.deletes().rows;
+                let persisted = set.sealed_deletes.get(&id).map_or(0, Vec::len);
+                let unpersisted = all.get(persisted..).unwrap_or_default().to_vec();
+                let dead = all.into_iter().collect();
+                let flushed = Flushed {
+                    entry,
+                    keys,
+                    dead,
+                    unpersisted,
+                    served: false,
+                    served_indexes: Vec::new(),
+                };
+                state.flushed.insert(id, flushed);
+                fresh.push(id);
+            }
+            fresh
+        };
+        let load = self.current.get().load.clone();
+        let served = self.serve(&fresh, &load).await;
+        // Unserved or not, the memory copies go only when reads do not need them.
+        let gone: Vec<SegmentId> = match &served {
+            Ok(()) => fresh,
+            Err(_) => Vec::new(),
+        };
+        self.drop_memory_copies(&gone);
+        served
+    }
+
+    fn drop_memory_copies(&self, gone: &[SegmentId]) {
+        self.current.change(|distribution| {
+            distribution
+                .growing
+                .retain(|segment| !gone.contains(&segment.id()));
+        });
+        let dropped: Vec<Unflushed> = {
+            let mut state = self.state.lock();
+            let (dropped, kept) = std::mem::take(&mut state.flushing)
+                .into_iter()
+                .partition(|unflushed| gone.contains(&unflushed.segment.id()));
+            state.flushing = kept;
+            dropped
+        };
+        // Key maps and rows can be large: freed off the async threads.
+        drop(
+            self.parts
+                .cpu
+                .run(milvus_base::Priority::Write, move || drop(dropped)),
+        );
+    }
+
+    /// Has the query node serve those of `segments` that `load` covers, then lets reads use them.
+    async fn serve(&self, segments: &[SegmentId], load: &LoadScope) -> Result<()> {
+        for id in segments {
+            let covered = {
+                let state = self.state.lock();
+                state
+                    .flushed
+                    .get(id)
+                    .is_some_and(|f| load.covers(f.entry.partition_id))
+            };
+            if covered {
+                self.serve_one(*id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads one segment, or reloads it with the files its entry names now.
+    async fn serve_one(&self, id: SegmentId) -> Result<()> {
+        let (segment, deletes, known) = {
+            let state = self.state.lock();
+            let Some(flushed) = state.flushed.get(&id) else {
+                return Ok(());
+            };
+            let dead = flushed
+                .dead
+                .iter()
+                .map(|(row, timestamp)| (*row, *timestamp));
+            (
+                flushed.entry.clone(),
+                dead.collect(),
+                flushed.unpersisted.len(),
+            )
+        };
+        let (partition, indexes) = (segment.partition_id, segment.indexes.clone());
+        let request = LoadSegment {
+            collection: self.collection(),
+            segment,
+            deletes,
+        };
+        self.parts.query.load_segment(request).await?;
+        // Deletes that came while it loaded; later ones are forwarded by the apply loop.
+        let missed = {
+            let mut state = self.state.lock();
+            state.flushed.get_mut(&id).map(|flushed| {
+                flushed.served = true;
+                flushed.served_indexes = indexes;
+                flushed
+                    .unpersisted
+                    .get(known..)
+                    .unwrap_or_default()
+                    .to_vec()
+            })
+        };
+        let Some(missed) = missed else {
+            return self.parts.query.release_segment(id).await; // its partition was dropped
+        };
+        if !missed.is_empty() {
+            let missed = SegmentDeletes {
+                segment_id: id,
+                rows: missed,
+            };
+            self.parts.query.apply_deletes(vec![missed]).await?;
+        }
+        self.current.change(|distribution| {
+            distribution.growing.retain(|segment| segment.id() != id);
+            if !distribution.is_served(id) {
+                distribution.sealed.push((id, partition));
+            }
+        });
+        Ok(())
+    }
+
+    async fn unserve(&self, segments: &[SegmentId]) -> Result<()> {
+        self.current
+            .change(|distribution| distribution.sealed.retain(|(id, _)| !segments.contains(id)));
+        {
+            let mut state = self.state.lock();
+            for id in segments {
+                if let Some(flushed) = state.flushed.get_mut(id) {
+                    flushed.served = false;
+                }
+            }
+        }
+        for id in segments {
+            self.parts.query.release_segment(*id).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn set_load_now(self: &Arc<Self>, load: LoadScope) -> Result<()> {
+        let (to_serve, to_release): (Vec<_>, Vec<_>) = {
+            let state = self.state.lock();
+            let distribution = self.current.get();
+            let covered = |id: &SegmentId| {
+                state
+                    .flushed
+                    .get(id)
+                    .is_some_and(|f| load.covers(f.entry.partition_id))
+            };
+            (
+                state
+                    .flushed
+                    .keys()
+                    .filter(|id| covered(id) && !distribution.is_served(**id))
+                    .copied()
+                    .collect(),
+                distribution
+                    .sealed
+                    .iter()
+                    .map(|(id, _)| *id)
+                    .filter(|id| !covered(id))
+                    .collect(),
+            )
+        };
+        if load == LoadScope::Nothing {
+            self.current
+                .change(|distribution| distribution.load = LoadScope::Nothing);
+            return self.unserve(&to_release).await;
+        }
+        // Narrow first, widen last: a read never meets a partition whose segments are not there.
+        self.progress.begin(to_serve.len());
+        for id in &to_serve {
+            self.serve(std::slice::from_ref(id), &load).await?;
+            self.progress.step();
+        }
+        self.current
+            .change(|distribution| distribution.load = load.clone());
+        self.unserve(&to_release).await
+    }
+
+    /// Takes over what the manifest says of this shard's segments, unless it is older than what
+    /// is known, and reopens those whose index files changed.
+    async fn take_manifest(&self, manifest: &Manifest) -> Result<()> {
+        self.adopt(manifest);
+        self.reload_changed().await
+    }
+
+    async fn reload_changed(&self) -> Result<()> {
+        let changed: Vec<SegmentId> = {
+            let state = self.state.lock();
+            let changed = state
+                .flushed
+                .iter()
+                .filter(|(_, f)| f.served && f.served_indexes != f.entry.indexes);
+            changed.map(|(id, _)| *id).collect()
+        };
+        for id in changed {
+            self.serve_one(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over the entries of `manifest`, unless a newer one was seen.
+    pub(super) fn adopt(&self, manifest: &Manifest) {
+        let mut state = self.state.lock();
+        if manifest.version <= state.manifest_version {
+            return;
+        }
+        state.manifest_version = manifest.version;
+        for (id, flushed) in &mut state.flushed {
+            if let Some(entry) = manifest.segment(*id) {
+                flushed.entry = entry.clone();
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The delegator: answers a read of the shard over growing and sealed segments at one snapshot.
+
+use std::cmp::Ordering;
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use futures::future::try_join_all;
+use milvus_base::Priority;
+use milvus_roles::{
+    FetchRequest, QueryReply, QueryRequest, RowLocation, SearchReply, SearchRequest, SegmentHits,
+    ShardHit,
+};
+use milvus_segment::{SearchSpec, Segment};
+use milvus_types::{ErrorCode, Failure, MetricType, PrimaryKey, Result, SegmentId, Timestamp};
+
+use super::Shard;
+use super::distribution::ReadSet;
+use super::write::cpu_failure;
+
+impl Shard {
+    /// The freshest snapshot that can be read once every write up to `guarantee` is applied.
+    async fn snapshot(&self, guarantee: Timestamp) -> Result<Timestamp> {
+        let fresh = self.inflight.wait(guarantee).await;
+        if self.stop.is_triggered() {
+            Err(self.gone())
+        } else {
+            Ok(fresh)
+        }
+    }
+
+    pub(crate) async fn search(self: &Arc<Self>, request: SearchRequest) -> Result<SearchReply> {
+        let fresh = self.snapshot(request.guarantee).await?;
+        let mvcc = request.mvcc.unwrap_or(fresh);
+        let ReadSet { growing, sealed } = self.current.get().read_set(
+            &self.collection().name,
+            request.partitions.as_deref(),
+            request.ignore_growing,
+        )?;
+        let nq = request.queries.nq();
+        let (k, metric) = (request.k, request.metric);
+        let spec = Arc::new(SearchSpec {
+            field: request.field,
+            metric,
+            queries: request.queries,
+            k,
+            params: request.params,
+            filter: request.filter,
+            range: request.range,
+            mvcc,
+        });
+        let in_memory = try_join_all(growing.into_iter().map(|segment| {
+            let spec = spec.clone();
+            let job = self.parts.cpu.run(Priority::Search, move || {
+                segment
+                    .search(&spec)
+                    .map(|hits| SegmentHits {
+                        segment_id: segment.id(),
+                        hits,
+                    })
+                    .map_err(|error| Failure::from(&error))
+            });
+            async move { job.await.map_err(cpu_failure)? }
+        }));
+        let on_nodes = async {
+            if sealed.is_empty() {
+                return Ok(Vec::new());
+            }
+            self.parts.query.search(&sealed, spec.clone()).await
+        };
+        let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
+        found.extend(served);
+        Ok(SearchReply {
+            mvcc,
+            hits: merge_hits(found, nq, k, metric),
+        })
+    }
+
+    pub(crate) async fn query(self: &Arc<Self>, request: QueryRequest) -> Result<QueryReply> {
+        let fresh = self.snapshot(request.guarantee).await?;
+        let mvcc = request.mvcc.unwrap_or(fresh);
+        let set = self.current.get().read_set(
+            &self.collection().name,
+            request.partitions.as_deref(),
+            request.ignore_growing,
+        )?;
+        if request.count && request.keys.is_none() {
+            let count = self.count(set, &request, mvcc).await?;
+            return Ok(QueryReply {
+                mvcc,
+                rows: Vec::new(),
+                count,
+            });
+        }
+        let ReadSet { growing, sealed } = set;
+        let in_memory = try_join_all(growing.into_iter().map(|segment| {
+            let (filter, keys, limit) =
+                (request.filter.clone(), request.keys.clone(), request.limit);
+            let job = self.parts.cpu.run(Priority::Search, move || {
+                segment
+                    .select(&filter, keys.as_ref(), mvcc, limit)
+                    .map(|selection| (segment.id(), selection))
+                    .map_err(|error| Failure::from(&error))
+            });
+            async move { job.await.map_err(cpu_failure)? }
+        }));
+        let on_nodes = async {
+            if sealed.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (filter, keys) = (request.filter.clone(), request.keys.clone());
+            self.parts
+                .query
+                .select(&sealed, filter, keys, mvcc, request.limit)
+                .await
+        };
+        let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
+        found.extend(served);
+        let limit = request.limit;
+        let merge = move || {
+            let mut rows: Vec<(PrimaryKey, RowLocation)> = found
+                .into_iter()
+                .flat_map(|(segment_id, selection)| {
+                    let keys: Vec<_> = selection.keys.iter().collect();
+                    keys.into_iter()
+                        .zip(selection.rows)
+                        .map(move |(key, row)| (key, RowLocation { segment_id, row }))
+                })
+                .collect();
+            rows.sort_by(|(a, _), (b, _)| a.cmp(b));
+            rows.truncate(limit.unwrap_or(usize::MAX));
+            rows
+        };
+        let rows = self
+            .parts
+            .cpu
+            .run(Priority::Search, merge)
+            .await
+            .map_err(cpu_failure)?;
+        let count = rows.len() as u64;
+        let rows = if request.count { Vec::new() } else { rows };
+        Ok(QueryReply { mvcc, rows, count })
+    }
+
+    async fn count(
+        self: &Arc<Self>,
+        set: ReadSet,
+        request: &QueryRequest,
+        mvcc: Timestamp,
+    ) -> Result<u64> {
+        let in_memory = try_join_all(set.growing.into_iter().map(|segment| {
+            let filter = request.filter.clone();
+            let job = self.parts.cpu.run(Priority::Search, move || {
+                segment
+                    .count(&filter, mvcc)
+                    .map_err(|error| Failure::from(&error))
+            });
+            async move { job.await.map_err(cpu_failure)? }
+        }));
+        let on_nodes = async {
+            if set.sealed.is_empty() {
+                return Ok(0);
+            }
+            self.parts
+                .query
+                .count(&set.sealed, request.filter.clone(), mvcc)
+                .await
+        };
+        let (in_memory, on_nodes) = futures::try_join!(in_memory, on_nodes)?;
+        Ok(in_memory.into_iter().sum::<u64>() + on_nodes)
+    }
+
+    pub(crate) async fn fetch(self: &Arc<Self>, request: FetchRequest) -> Result<RecordBatch> {
+        let mut segments: Vec<(SegmentId, Vec<u32>, Vec<u32>)> = Vec::new();
+        for (place, location) in (0_u32..).zip(&request.rows) {
+            match segments
+                .iter_mut()
+                .find(|(id, _, _)| *id == location.segment_id)
+            {
+                Some((_, rows, places)) => {
+                    rows.push(location.row);
+                    places.push(place);
+                }
+                None => segments.push((location.segment_id, vec![location.row], vec![place])),
+            }
+        }
+        let distribution = self.current.get();
+        let columns = Arc::new(request.columns);
+        let parts = try_join_all(segments.iter().map(|(id, rows, _)| {
+            let growing = distribution
+                .growing
+                .iter()
+                .find(|segment| segment.id() == *id)
+                .cloned();
+            let columns = columns.clone();
+            async move {
+                match growing {
+                    Some(segment) => {
+                        let rows = rows.clone();
+                        let job = move || {
+                            segment
+                                .fetch(&rows, &columns)
+                                .map_err(|error| Failure::from(&error))
+                        };
+                        self.parts
+                            .cpu
+                            .run(Priority::Search, job)
+                            .await
+                            .map_err(cpu_failure)?
+                    }
+                    None => self
+                        .parts
+                        .query
+                        .fetch(*id, rows, &columns)
+                        .await
+                        .map_err(gone_meanwhile),
+                }
+            }
+        }))
+        .await?;
+        let places: Vec<u32> = segments
+            .into_iter()
+            .flat_map(|(_, _, places)| places)
+            .collect();
+        let job = move || in_asked_order(parts, &places);
+        self.parts
+            .cpu
+            .run(Priority::Search, job)
+            .await
+            .map_err(cpu_failure)?
+    }
+}
+
+/// A segment that stopped being served between search and fetch is a reason to search again.
+fn gone_meanwhile(failure: Failure) -> Failure {
+    if failure.code == ErrorCode::SegmentNotLoaded {
+        return Failure::wrap(ErrorCode::InconsistentRequery, failure.reason);
+    }
+    failure
+}
+
+/// Rows of `parts`, one after another, put to `places`.
+fn in_asked_order(parts: Vec<RecordBatch>, places: &[u32]) -> Result<RecordBatch> {
+    let Some(first) = parts.first() else {
+        return Ok(RecordBatch::new_empty(Arc::new(
+            arrow::datatypes::Schema::empty(),
+        )));
+    };
+    let in_order = places.windows(2).all(|pair| pair[0] < pair[1]);
+    let arrow_failure = |error: arrow::error::ArrowError| Failure::internal(error);
+    if parts.len() == 1 && in_order {
+        return Ok(first.clone());
+    }
+    let all = concat_batches(&first.schema(), &parts).map_err(arrow_failure)?;
+    if in_order {
+        return Ok(all);
+    }
+    let mut order = vec![0_u32; places.len()];
+    for (row, place) in (0_u32..).zip(places) {
+        order[*place as usize] = row;
+    }
+    take_record_batch(&all, &UInt32Array::from(order)).map_err(arrow_failure)
+}
+
+/// The best `k` of each query, best first, ties by ascending key; one hit for each key.
+fn merge_hits(
+    segments: Vec<SegmentHits>,
+    nq: usize,
+    k: usize,
+    metric: MetricType,
+) -> Vec<Vec<ShardHit>> {
+    let mut merged: Vec<Vec<ShardHit>> = (0..nq).map(|_| Vec::new()).collect();
+    let several = segments.len() > 1;
+    for SegmentHits { segment_id, hits } in segments {
+        for (query, hits) in merged.iter_mut().zip(hits) {
+            query.extend(hits.into_iter().map(|hit| ShardHit {
+                score: hit.score,
+                key: hit.key,
+                location: RowLocation {
+                    segment_id,
+                    row: hit.row,
+                },
+            }));
+        }
+    }
+    let better = |a: &ShardHit, b: &ShardHit| -> Ordering {
+        let by_score = if metric.larger_is_better() {
+            b.score.total_cmp(&a.score)
+        } else {
+            a.score.total_cmp(&b.score)
+        };
+        by_score.then_with(|| a.key.cmp(&b.key))
+    };
+    for query in &mut merged {
+        if several {
+            query.sort_by(better);
+            if query.len() > k {
+                query.truncate(k);
+            }
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use milvus_segment::Hit;
+
+    use super::*;
+
+    fn hits(segment: i64, scores: &[(f32, i64)]) -> SegmentHits {
+        let hits = scores
+            .iter()
+            .map(|(score, key)| Hit {
+                score: *score,
+                row: 0,
+                key: PrimaryKey::Int64(*key),
+            })
+            .collect();
+        SegmentHits {
+            segment_id: SegmentId(segment),
+            hits: vec![hits],
+        }
+    }
+
+    #[test]
+    fn the_best_of_all_segments_come_first_and_ties_go_by_key() {
+        let found = vec![
+            hits(1, &[(0.1, 9), (0.4, 2)]),
+            hits(2, &[(0.1, 3), (0.2, 1)]),
+        ];
+        let merged = merge_hits(found.clone(), 1, 3, MetricType::L2);
+        let keys: Vec<_> = merged[0].iter().map(|hit| hit.key.to_string()).collect();
+        assert_eq!(keys, ["3", "9", "1"]);
+        let reversed: Vec<_> = found
+            .into_iter()
+            .map(|mut segment| {
+                segment.hits[0].reverse();
+                segment
+            })
+            .collect();
+        let merged = merge_hits(reversed, 1, 2, MetricType::Ip);
+        let keys: Vec<_> = merged[0].iter().map(|hit| hit.key.to_string()).collect();
+        assert_eq!(keys, ["2", "1"]);
+    }
+}

@@ -1,0 +1,381 @@
+//! What the owner of a shard knows of its rows, and how a record of the log changes it.
+//!
+//! Only the apply loop and the maintenance of the shard lock this; readers never do.
+//!
+//! A row is found by its key in the key map of an unflushed segment or in the mapped key index of a
+//! flushed one. At most one live row of a partition has a given key: an insert of a key that is
+//! already there marks the older row dead at the new row's timestamp.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use milvus_base::{Governor, Purpose, Reservation};
+use milvus_format::key_index::KeyIndex;
+use milvus_format::log_record::Body;
+use milvus_format::manifest::{IndexEntry, SegmentEntry};
+use milvus_roles::SegmentDeletes;
+use milvus_segment::{GrowingSegment, Segment};
+use milvus_types::{
+    ErrorCode, Failure, PartitionId, PkType, PrimaryKeys, Result, SegmentId, Timestamp,
+};
+use rustc_hash::FxHashMap;
+
+use super::keys::KeyMap;
+
+/// A segment whose rows are in memory and in the log only.
+pub(super) struct Unflushed {
+    pub(super) segment: Arc<GrowingSegment>,
+    pub(super) keys: KeyMap,
+    pub(super) min_ts: Timestamp,
+    /// What the governor granted for its rows; given back when it is dropped.
+    pub(super) memory: Reservation,
+}
+
+/// A segment of the manifest.
+pub(super) struct Flushed {
+    pub(super) entry: SegmentEntry,
+    pub(super) keys: KeyIndex,
+    /// Every dead row.
+    pub(super) dead: FxHashMap<u32, Timestamp>,
+    /// Dead rows that no committed delete file holds, in order of their deletes.
+    pub(super) unpersisted: Vec<(u32, Timestamp)>,
+    /// Whether deletes are forwarded to the query node.
+    pub(super) served: bool,
+    /// The index files it is served with.
+    pub(super) served_indexes: Vec<IndexEntry>,
+}
+
+impl Flushed {
+    /// Marks `rows` dead at `timestamp`; returns those that were alive.
+    fn kill(&mut self, rows: impl IntoIterator<Item = u32>, timestamp: Timestamp) -> Vec<u32> {
+        let mut killed = Vec::new();
+        for row in rows {
+            if let std::collections::hash_map::Entry::Vacant(entry) = self.dead.entry(row) {
+                entry.insert(timestamp);
+                self.unpersisted.push((row, timestamp));
+                killed.push(row);
+            }
+        }
+        killed
+    }
+}
+
+/// Everything sealed by one flush, and the deletes that go with it.
+pub(super) struct SealedSet {
+    pub(super) segments: Vec<SegmentId>,
+    /// Deletes of segments that were flushed before, not yet in a file.
+    pub(super) deletes: Vec<(SegmentId, Vec<(u32, Timestamp)>)>,
+    /// Deletes of the segments sealed now, at the moment of sealing.
+    pub(super) sealed_deletes: BTreeMap<SegmentId, Vec<(u32, Timestamp)>>,
+    /// Log position after the last record that this set reflects.
+    pub(super) position: u64,
+    pub(super) timestamp: Timestamp,
+}
+
+pub(super) struct ShardState {
+    pub(super) schema: SchemaRef,
+    pub(super) pk_field: String,
+    pub(super) pk_type: PkType,
+    pub(super) partitions: HashSet<PartitionId>,
+    /// Takes rows, at most one for each partition.
+    pub(super) growing: Vec<Unflushed>,
+    /// Takes no more rows; being written.
+    pub(super) flushing: Vec<Unflushed>,
+    pub(super) flushed: BTreeMap<SegmentId, Flushed>,
+    /// The newest manifest seen.
+    pub(super) manifest_version: u64,
+    /// Log position after the last applied record.
+    pub(super) position: u64,
+    pub(super) timestamp: Timestamp,
+    /// Where the first applied record lies that no flush reflects yet.
+    pub(super) dirty_from: Option<u64>,
+    /// Where the records begin that running flushes will reflect, oldest first.
+    pub(super) flushing_from: VecDeque<u64>,
+    /// Ids for segments to come.
+    pub(super) spare_ids: Vec<SegmentId>,
+    pub(super) governor: Governor,
+}
+
+/// One record on its way into the state.
+pub(super) struct Change<'a> {
+    pub(super) body: &'a Body,
+    pub(super) timestamp: Timestamp,
+    /// Its position in the log.
+    pub(super) at: u64,
+    /// The position after it.
+    pub(super) next: u64,
+    /// Whether no older row can have one of its keys.
+    pub(super) fresh_keys: bool,
+    /// What its writer reserved for its rows.
+    pub(super) memory: Reservation,
+}
+
+/// What applying records asks others to do, before the writes are acknowledged.
+#[derive(Default)]
+pub(super) struct Effects {
+    /// Deletes to forward to the query node.
+    pub(super) forward: Vec<SegmentDeletes>,
+    /// Growing segments that began.
+    pub(super) opened: Vec<Arc<GrowingSegment>>,
+}
+
+impl ShardState {
+    /// Applies one record.
+    pub(super) fn apply(&mut self, change: Change<'_>, effects: &mut Effects) -> Result<()> {
+        let Change {
+            body,
+            timestamp,
+            at,
+            next,
+            fresh_keys,
+            memory,
+        } = change;
+        self.position = next;
+        self.timestamp = self.timestamp.max(timestamp);
+        self.dirty_from.get_or_insert(at);
+        match body {
+            Body::Insert {
+                partition_id, rows, ..
+            } => {
+                let keys = self.keys_of(rows)?;
+                let older = (!fresh_keys).then_some(&keys);
+                self.add_rows(
+                    *partition_id,
+                    rows,
+                    &keys,
+                    older,
+                    timestamp,
+                    memory,
+                    effects,
+                )
+            }
+            Body::Upsert {
+                partition_id,
+                rows,
+                replaced,
+                ..
+            } => {
+                let keys = self.keys_of(rows)?;
+                self.delete(replaced, Some(&[*partition_id]), timestamp, effects);
+                self.add_rows(
+                    *partition_id,
+                    rows,
+                    &keys,
+                    Some(&keys),
+                    timestamp,
+                    memory,
+                    effects,
+                )
+            }
+            Body::Delete {
+                partition_ids,
+                keys,
+            } => {
+                self.delete(keys, partition_ids.as_deref(), timestamp, effects);
+                Ok(())
+            }
+            // Which partitions there are is the catalogue's to say; a flush changes no row.
+            Body::Flush | Body::CreatePartition { .. } | Body::DropPartition { .. } => Ok(()),
+            Body::DropCollection | Body::Truncate | Body::AlterSchema { .. } => Err(Failure::new(
+                ErrorCode::SerializationFailed,
+                "the log has a record that this version does not write",
+            )),
+        }
+    }
+
+    fn keys_of(&self, rows: &RecordBatch) -> Result<PrimaryKeys> {
+        rows.column_by_name(&self.pk_field)
+            .and_then(|column| PrimaryKeys::from_array(column))
+            .ok_or_else(|| {
+                Failure::internal(format!(
+                    "log record has no primary key column {}",
+                    self.pk_field
+                ))
+            })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one straight step of apply")]
+    fn add_rows(
+        &mut self,
+        partition: PartitionId,
+        rows: &RecordBatch,
+        keys: &PrimaryKeys,
+        older: Option<&PrimaryKeys>,
+        timestamp: Timestamp,
+        memory: Reservation,
+        effects: &mut Effects,
+    ) -> Result<()> {
+        if !self.partitions.contains(&partition) {
+            return Err(Failure::partition_not_found(partition));
+        }
+        if let Some(older) = older {
+            self.delete(older, Some(&[partition]), timestamp, effects);
+        }
+        let unflushed = self.growing_of(partition, timestamp, effects)?;
+        unflushed.memory.merge(memory);
+        let range = unflushed
+            .segment
+            .insert(timestamp, rows.clone())
+            .map_err(|error| Failure::from(&error))?;
+        let replaced = unflushed.keys.insert(keys, range.start);
+        if !replaced.is_empty() {
+            let dead: Vec<_> = replaced.into_iter().map(|row| (row, timestamp)).collect();
+            unflushed.segment.delete(&dead);
+        }
+        Ok(())
+    }
+
+    fn growing_of(
+        &mut self,
+        partition: PartitionId,
+        timestamp: Timestamp,
+        effects: &mut Effects,
+    ) -> Result<&mut Unflushed> {
+        let found = self
+            .growing
+            .iter()
+            .position(|unflushed| unflushed.segment.partition_id() == partition);
+        let index = match found {
+            Some(index) => index,
+            None => {
+                let id = self
+                    .spare_ids
+                    .pop()
+                    .ok_or_else(|| Failure::internal("no segment id left"))?;
+                let segment =
+                    GrowingSegment::new(id, partition, self.schema.clone(), &self.pk_field)
+                        .map_err(|error| Failure::from(&error))?;
+                let segment = Arc::new(segment);
+                effects.opened.push(segment.clone());
+                self.growing.push(Unflushed {
+                    segment,
+                    keys: KeyMap::new(self.pk_type),
+                    min_ts: timestamp,
+                    memory: self.governor.reserve(Purpose::Insert, 0),
+                });
+                self.growing.len() - 1
+            }
+        };
+        Ok(&mut self.growing[index])
+    }
+
+    /// Marks the rows with `keys` dead at `timestamp`, in `partitions` only where given.
+    fn delete(
+        &mut self,
+        keys: &PrimaryKeys,
+        partitions: Option<&[PartitionId]>,
+        timestamp: Timestamp,
+        effects: &mut Effects,
+    ) {
+        let concerned =
+            |partition| partitions.is_none_or(|partitions| partitions.contains(&partition));
+        for unflushed in self.growing.iter_mut().chain(&mut self.flushing) {
+            if concerned(unflushed.segment.partition_id()) {
+                let dead: Vec<_> = unflushed
+                    .keys
+                    .remove(keys)
+                    .into_iter()
+                    .map(|row| (row, timestamp))
+                    .collect();
+                if !dead.is_empty() {
+                    unflushed.segment.delete(&dead);
+                }
+            }
+        }
+        for (id, flushed) in &mut self.flushed {
+            if concerned(flushed.entry.partition_id) {
+                let found = flushed
+                    .keys
+                    .lookup_many(keys)
+                    .into_iter()
+                    .map(|(_, row)| row);
+                let rows: Vec<u32> = found.collect();
+                let killed = flushed.kill(rows, timestamp);
+                if flushed.served && !killed.is_empty() {
+                    let rows = killed.into_iter().map(|row| (row, timestamp)).collect();
+                    effects.forward.push(SegmentDeletes {
+                        segment_id: *id,
+                        rows,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Bytes and rows of segments that take rows.
+    pub(super) fn growing_size(&self) -> (u64, u64) {
+        self.growing
+            .iter()
+            .fold((0, 0), |(bytes, rows), unflushed| {
+                (
+                    bytes + unflushed.segment.bytes(),
+                    rows + u64::from(unflushed.segment.rows()),
+                )
+            })
+    }
+
+    /// Stops every growing segment and gathers what a flush must persist; `None` when there is
+    /// nothing.
+    pub(super) fn seal(&mut self) -> Option<SealedSet> {
+        let dirty_from = self.dirty_from.take();
+        let sealed = std::mem::take(&mut self.growing);
+        let segments: Vec<_> = sealed
+            .iter()
+            .map(|unflushed| unflushed.segment.id())
+            .collect();
+        let sealed_deletes = sealed
+            .iter()
+            .map(|unflushed| (unflushed.segment.id(), unflushed.segment.deletes().rows))
+            .collect();
+        self.flushing.extend(sealed);
+        let deletes: Vec<_> = self
+            .flushed
+            .iter()
+            .filter(|(_, flushed)| !flushed.unpersisted.is_empty())
+            .map(|(id, flushed)| (*id, flushed.unpersisted.clone()))
+            .collect();
+        if segments.is_empty() && deletes.is_empty() {
+            return None;
+        }
+        self.flushing_from
+            .push_back(dirty_from.unwrap_or(self.position));
+        Some(SealedSet {
+            segments,
+            deletes,
+            sealed_deletes,
+            position: self.position,
+            timestamp: self.timestamp,
+        })
+    }
+
+    /// The first position of the log that a restart would need, if any.
+    pub(super) fn needs_log_from(&self) -> Option<u64> {
+        self.flushing_from.front().copied().or(self.dirty_from)
+    }
+
+    /// Forgets everything in partitions that are no longer there; returns the segments forgotten.
+    pub(super) fn keep_partitions(&mut self, partitions: HashSet<PartitionId>) -> Vec<SegmentId> {
+        self.partitions = partitions;
+        let known = &self.partitions;
+        let mut gone = Vec::new();
+        for list in [&mut self.growing, &mut self.flushing] {
+            list.retain(|unflushed| {
+                let keep = known.contains(&unflushed.segment.partition_id());
+                if !keep {
+                    gone.push(unflushed.segment.id());
+                }
+                keep
+            });
+        }
+        self.flushed.retain(|id, flushed| {
+            let keep = known.contains(&flushed.entry.partition_id);
+            if !keep {
+                gone.push(*id);
+            }
+            keep
+        });
+        gone
+    }
+}
