@@ -1,1 +1,34 @@
-//! The front door: validate, plan, route, merge.
+//! The front door: validate, plan, route, merge. No protobuf, no HTTP.
+//!
+//! [`Proxy`] has one method for each request of [`api`]; `server` calls it from gRPC and REST.
+//! Each request's checks run in Milvus's order and answer with its texts, because clients match
+//! them; what Milvus would accept and this version does not serve is refused last, by name.
+//!
+//! Not here: the wire (`server`), who owns what (`coord`), rows and segments (`streaming`,
+//! `query`).
+
+pub mod api;
+mod collections;
+mod consistency;
+mod create_collection;
+mod delete;
+mod dynamic_keys;
+mod fetch;
+mod flush;
+mod index;
+mod insert;
+mod load;
+mod options;
+mod output_fields;
+mod partial_update;
+mod partitions;
+mod plan;
+mod proxy;
+mod query;
+mod rate;
+mod search;
+mod validate;
+mod wire_text;
+
+pub use options::ProxyOptions;
+pub use proxy::Proxy;

@@ -1,1 +1,34 @@
-//! Growing and sealed segments: insert, delete, filter, search, retrieve.
+//! Segments: a set of rows of one partition and one shard, growing or sealed.
+//!
+//! A growing segment takes rows in memory; a sealed one reads them in place from its mapped file.
+//! Both answer the same questions, each at a given snapshot: the nearest vectors, the rows that pass
+//! a filter, how many they are, and the columns of rows found before. Deletes are marks beside the
+//! rows in both.
+//!
+//! Sans-IO: a segment is given bytes and batches; `streaming` and `query` do the waiting.
+#![warn(missing_docs)]
+
+mod chunk;
+mod deletes;
+mod error;
+mod exact;
+mod fetch;
+mod growing;
+mod indexed;
+mod live;
+mod sealed;
+mod segment;
+mod select;
+mod spec;
+mod vectors;
+
+pub use deletes::{DeleteBitmap, DeleteSnapshot, merge_deletes};
+pub use error::{
+    ColumnNotFound, ColumnType, DimensionMismatch, FetchError, FilterError, InsertError, MetricNotSupported,
+    OpenError, QueryError, RowOutOfRange, SearchError,
+};
+pub use growing::{CHUNK_ROWS, GrowingSegment};
+pub use sealed::{SealedParts, SealedSegment, SegmentIndex};
+pub use segment::Segment;
+pub use spec::{Hit, Queries, RangeBounds, SearchSpec, Selection};
+pub use vectors::vectors;

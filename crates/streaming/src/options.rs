@@ -34,8 +34,6 @@ impl Default for StreamingOptions {
 /// A defect that a checker must find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlantedBug {
-    /// Acknowledge a write, and show it to readers, before the log has it.
-    AckBeforeAppend,
     /// Forget the last record when the log is replayed.
     DropLastOnReplay,
     /// Commit a flush without its delete files.
@@ -46,7 +44,6 @@ impl PlantedBug {
     /// The bug called `name`.
     pub fn parse(name: &str) -> Option<Self> {
         Some(match name {
-            "ack-before-append" => Self::AckBeforeAppend,
             "drop-last-on-replay" => Self::DropLastOnReplay,
             "lose-deletes" => Self::LoseDeletes,
             _ => return None,

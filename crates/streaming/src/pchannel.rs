@@ -34,10 +34,7 @@ struct Holders {
 
 impl PChannel {
     pub(crate) async fn open(wal: &dyn Wal, name: &str, term: u64) -> Result<Arc<Self>> {
-        let log = wal
-            .open(name, term)
-            .await
-            .map_err(|error| Failure::from(&error))?;
+        let log = wal.open(name, term).await.map_err(|error| Failure::from(&error))?;
         let reader = log.read(log.trim_point());
         let unopened = milvus_base::io::run(move || {
             let mut spans: HashMap<VChannel, LogSpan> = HashMap::new();
@@ -49,19 +46,13 @@ impl PChannel {
                 spans
                     .entry(vchannel)
                     .and_modify(|span| span.last = at)
-                    .or_insert(LogSpan {
-                        first: at,
-                        last: at,
-                    });
+                    .or_insert(LogSpan { first: at, last: at });
             }
             Ok::<_, Failure>(spans)
         })
         .await
         .map_err(Failure::internal)??;
-        let holders = Mutex::new(Holders {
-            unopened,
-            shards: Vec::new(),
-        });
+        let holders = Mutex::new(Holders { unopened, shards: Vec::new() });
         Ok(Arc::new(Self { log, holders }))
     }
 
@@ -79,11 +70,9 @@ impl PChannel {
     pub(crate) fn remove(&self, vchannel: &VChannel) {
         let mut holders = self.holders.lock();
         holders.unopened.remove(vchannel);
-        holders.shards.retain(|shard| {
-            shard
-                .upgrade()
-                .is_some_and(|shard| shard.vchannel() != vchannel)
-        });
+        holders
+            .shards
+            .retain(|shard| shard.upgrade().is_some_and(|shard| shard.vchannel() != vchannel));
     }
 
     /// Every shard to own is open: the other shards in the log no longer exist.
@@ -96,14 +85,12 @@ impl PChannel {
         let before = {
             let holders = self.holders.lock();
             let unopened = holders.unopened.values().map(|span| span.first);
-            let open = holders
-                .shards
-                .iter()
-                .filter_map(Weak::upgrade)
-                .filter_map(|shard| match shard.needs_log_from() {
+            let open = holders.shards.iter().filter_map(Weak::upgrade).filter_map(|shard| {
+                match shard.needs_log_from() {
                     Ok(needed) => needed,
                     Err(at_most) => Some(at_most),
-                });
+                }
+            });
             unopened.chain(open).fold(position, u64::min)
         };
         if before <= self.log.trim_point().0 {

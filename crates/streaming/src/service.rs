@@ -62,18 +62,8 @@ pub struct StreamingService {
 impl StreamingService {
     /// A service that owns no shard yet.
     pub fn new(parts: StreamingParts) -> Self {
-        let StreamingParts {
-            options,
-            oracle,
-            ids,
-            data,
-            query,
-            store,
-            wal,
-            cpu,
-            apply,
-            governor,
-        } = parts;
+        let StreamingParts { options, oracle, ids, data, query, store, wal, cpu, apply, governor } =
+            parts;
         Self {
             parts: Arc::new(Parts {
                 options,
@@ -104,21 +94,13 @@ impl StreamingService {
     /// What the log channels have done since they were opened.
     pub fn log_stats(&self) -> Vec<(String, milvus_wal::ChannelStats)> {
         let pchannels = self.pchannels.read();
-        let open = pchannels
-            .iter()
-            .filter_map(|(name, slot)| Some((name, slot.get()?)));
-        open.map(|(name, pchannel)| (name.clone(), pchannel.log.stats()))
-            .collect()
+        let open = pchannels.iter().filter_map(|(name, slot)| Some((name, slot.get()?)));
+        open.map(|(name, pchannel)| (name.clone(), pchannel.log.stats())).collect()
     }
 
     /// Stops every shard. What is acknowledged is durable already.
     pub async fn close(&self) {
-        let shards: Vec<_> = self
-            .shards
-            .write()
-            .drain()
-            .map(|(_, shard)| shard)
-            .collect();
+        let shards: Vec<_> = self.shards.write().drain().map(|(_, shard)| shard).collect();
         for shard in shards {
             shard.stop.trigger();
         }
@@ -136,11 +118,7 @@ impl StreamingService {
 
     fn shards_of(&self, collection: CollectionId) -> Vec<Arc<Shard>> {
         let shards = self.shards.read();
-        shards
-            .values()
-            .filter(|shard| shard.collection_id() == collection)
-            .cloned()
-            .collect()
+        shards.values().filter(|shard| shard.collection_id() == collection).cloned().collect()
     }
 
     async fn pchannel(&self, name: &str) -> Result<Arc<PChannel>> {
@@ -167,10 +145,7 @@ impl Streaming for StreamingService {
         let cut = Arc::downgrade(&pchannel);
         let truncate = Box::new(move |position| {
             if let Some(pchannel) = cut.upgrade() {
-                task::spawn(
-                    "log-truncate",
-                    async move { pchannel.truncate(position).await },
-                );
+                task::spawn("log-truncate", async move { pchannel.truncate(position).await });
             }
         });
         let log = pchannel.log.clone();
@@ -203,25 +178,19 @@ impl Streaming for StreamingService {
 
     async fn collection_changed(&self, collection: Arc<Collection>) -> Result<()> {
         let shards = self.shards_of(collection.id);
-        let changes = shards
-            .iter()
-            .map(|shard| shard.collection_changed(collection.clone()));
+        let changes = shards.iter().map(|shard| shard.collection_changed(collection.clone()));
         try_join_all(changes).await.map(|_| ())
     }
 
     async fn manifest_changed(&self, manifest: Arc<Manifest>) -> Result<()> {
         let shards = self.shards_of(manifest.collection_id);
-        let changes = shards
-            .iter()
-            .map(|shard| shard.manifest_changed(manifest.clone()));
+        let changes = shards.iter().map(|shard| shard.manifest_changed(manifest.clone()));
         try_join_all(changes).await.map(|_| ())
     }
 
     async fn set_load(&self, collection_id: CollectionId, load: LoadScope) -> Result<()> {
         let shards = self.shards_of(collection_id);
-        try_join_all(shards.iter().map(|shard| shard.set_load(load.clone())))
-            .await
-            .map(|_| ())
+        try_join_all(shards.iter().map(|shard| shard.set_load(load.clone()))).await.map(|_| ())
     }
 
     async fn load_progress(&self, collection_id: CollectionId) -> Result<i64> {

@@ -121,14 +121,8 @@ impl Shard {
             sealed,
             min_ts: unflushed.min_ts,
         };
-        let growing = state
-            .growing
-            .iter()
-            .map(|unflushed| status(unflushed, false));
-        let flushing = state
-            .flushing
-            .iter()
-            .map(|unflushed| status(unflushed, true));
+        let growing = state.growing.iter().map(|unflushed| status(unflushed, false));
+        let flushing = state.flushing.iter().map(|unflushed| status(unflushed, true));
         growing.chain(flushing).collect()
     }
 
@@ -148,11 +142,7 @@ impl Shard {
         let busy = self.inflight.is_busy();
         let state = self.state.lock();
         let needs = state.needs_log_from();
-        if busy {
-            Err(needs.unwrap_or(state.position))
-        } else {
-            Ok(needs)
-        }
+        if busy { Err(needs.unwrap_or(state.position)) } else { Ok(needs) }
     }
 
     pub(crate) fn add_stats(&self, stats: &mut StreamingStats) {
@@ -193,10 +183,6 @@ impl Shard {
             let flushing = std::mem::take(&mut state.flushing);
             (std::mem::take(&mut state.growing), flushing)
         };
-        drop(
-            self.parts
-                .cpu
-                .run(milvus_base::Priority::Write, move || drop(dropped)),
-        );
+        drop(self.parts.cpu.run(milvus_base::Priority::Write, move || drop(dropped)));
     }
 }

@@ -28,11 +28,7 @@ pub(super) struct Current(RwLock<Arc<Distribution>>);
 
 impl Current {
     pub(super) fn new(load: LoadScope) -> Self {
-        let empty = Distribution {
-            growing: Vec::new(),
-            sealed: Vec::new(),
-            load,
-        };
+        let empty = Distribution { growing: Vec::new(), sealed: Vec::new(), load };
         Self(RwLock::new(Arc::new(empty)))
     }
 
@@ -60,11 +56,9 @@ impl Distribution {
         if self.load == LoadScope::Nothing {
             return Err(Failure::collection_not_loaded(collection));
         }
-        if let Some(missing) = partitions.and_then(|asked| {
-            asked
-                .iter()
-                .find(|partition| !self.load.covers(**partition))
-        }) {
+        if let Some(missing) = partitions
+            .and_then(|asked| asked.iter().find(|partition| !self.load.covers(**partition)))
+        {
             return Err(Failure::with_fields(
                 milvus_types::ErrorCode::PartitionNotLoaded,
                 &[("partition", missing)],

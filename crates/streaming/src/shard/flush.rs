@@ -43,25 +43,15 @@ impl Shard {
             let dead = set.sealed_deletes.get(id).map_or(&[][..], Vec::as_slice);
             let partition = entry.partition_id;
             segments.push((entry, keys));
-            deletes.extend(
-                self.write_deletes(partition, *id, dead, set.timestamp)
-                    .await?,
-            );
+            deletes.extend(self.write_deletes(partition, *id, dead, set.timestamp).await?);
         }
         let partitions: BTreeMap<SegmentId, PartitionId> = {
             let state = self.state.lock();
-            state
-                .flushed
-                .iter()
-                .map(|(id, flushed)| (*id, flushed.entry.partition_id))
-                .collect()
+            state.flushed.iter().map(|(id, flushed)| (*id, flushed.entry.partition_id)).collect()
         };
         for (id, dead) in &set.deletes {
             if let Some(partition) = partitions.get(id) {
-                deletes.extend(
-                    self.write_deletes(*partition, *id, dead, set.timestamp)
-                        .await?,
-                );
+                deletes.extend(self.write_deletes(*partition, *id, dead, set.timestamp).await?);
             }
         }
         if self.parts.options.planted_bug == Some(PlantedBug::LoseDeletes) {
@@ -82,11 +72,8 @@ impl Shard {
         let rows = segment.clone();
         let to = columns_path.clone();
         let info = milvus_base::io::run(move || {
-            let mut writer = shard
-                .parts
-                .store
-                .writer(&to)
-                .map_err(|error| Failure::from(&error))?;
+            let mut writer =
+                shard.parts.store.writer(&to).map_err(|error| Failure::from(&error))?;
             let info = segment_file::write_segment(&mut writer, rows.schema(), &rows.chunks())
                 .map_err(|error| Failure::from(&error))?;
             writer.finish().map_err(|error| Failure::from(&error))?;
@@ -141,10 +128,7 @@ impl Shard {
         };
         let entries: Vec<_> = dead
             .iter()
-            .map(|(row, timestamp)| DeleteEntry {
-                row: *row,
-                timestamp: *timestamp,
-            })
+            .map(|(row, timestamp)| DeleteEntry { row: *row, timestamp: *timestamp })
             .collect();
         let mut bytes = Vec::new();
         let written = delete_file::write_deletes(&mut bytes, &entries)
@@ -152,11 +136,7 @@ impl Shard {
         let to = path::deletes(self.collection_id, partition, segment, timestamp.0);
         let stored = self.parts.store.put(&to, bytes.into()).await;
         stored.map_err(|error| Failure::from(&error))?;
-        let file = DeleteFile {
-            file: written.at(to),
-            rows: dead.len() as u64,
-            max_ts,
-        };
+        let file = DeleteFile { file: written.at(to), rows: dead.len() as u64, max_ts };
         Ok(Some((segment, file)))
     }
 

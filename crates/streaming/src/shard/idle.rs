@@ -17,9 +17,7 @@ pub(super) async fn idle_loop(shard: Arc<Shard>) {
         }
         while let Some(oldest_ms) = shard.oldest_unflushed_ms() {
             let options = &shard.parts.options;
-            let left = options
-                .max_life
-                .saturating_sub(Duration::from_millis(oldest_ms));
+            let left = options.max_life.saturating_sub(Duration::from_millis(oldest_ms));
             let quiet = tokio::select! {
                 () = clock::sleep(options.max_idle.min(left)) => true,
                 () = shard.wrote.notified() => left.is_zero(),

@@ -35,10 +35,7 @@ impl State {
 impl Inflight {
     pub(super) fn new(applied: Timestamp) -> Self {
         Self {
-            state: Mutex::new(State {
-                pending: BTreeSet::new(),
-                applied,
-            }),
+            state: Mutex::new(State { pending: BTreeSet::new(), applied }),
             changed: watch::channel(()).0,
         }
     }
@@ -132,20 +129,10 @@ mod tests {
         let first = inflight.begin(&oracle, Ok).unwrap().unwrap();
         let read_at = oracle.try_allocate().unwrap();
         let second = inflight.begin(&oracle, Ok).unwrap().unwrap();
-        assert!(
-            inflight.wait(read_at).now_or_never().is_none(),
-            "the first write is under way"
-        );
-        assert_eq!(
-            inflight.wait(Timestamp(0)).now_or_never(),
-            Some(Timestamp(0))
-        );
+        assert!(inflight.wait(read_at).now_or_never().is_none(), "the first write is under way");
+        assert_eq!(inflight.wait(Timestamp(0)).now_or_never(), Some(Timestamp(0)));
         inflight.finish(first);
-        assert_eq!(
-            inflight.wait(read_at).now_or_never(),
-            Some(read_at),
-            "the second is later"
-        );
+        assert_eq!(inflight.wait(read_at).now_or_never(), Some(read_at), "the second is later");
         inflight.finish(second);
         assert_eq!(inflight.wait(read_at).now_or_never(), Some(second));
     }

@@ -50,16 +50,12 @@ impl KeyMap {
     /// Takes `keys` out; returns the rows they had.
     pub(super) fn remove(&mut self, keys: &PrimaryKeys) -> Vec<u32> {
         match (self, keys) {
-            (Self::Int64(map), PrimaryKeys::Int64(keys)) if !map.is_empty() => keys
-                .values()
-                .iter()
-                .filter_map(|key| map.remove(key))
-                .collect(),
-            (Self::VarChar(map), PrimaryKeys::VarChar(keys)) if !map.is_empty() => keys
-                .iter()
-                .flatten()
-                .filter_map(|key| map.remove(key))
-                .collect(),
+            (Self::Int64(map), PrimaryKeys::Int64(keys)) if !map.is_empty() => {
+                keys.values().iter().filter_map(|key| map.remove(key)).collect()
+            }
+            (Self::VarChar(map), PrimaryKeys::VarChar(keys)) if !map.is_empty() => {
+                keys.iter().flatten().filter_map(|key| map.remove(key)).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -91,11 +87,7 @@ mod tests {
                 PrimaryKeys::from_keys(pk_type, &list)
             };
             let mut map = KeyMap::new(pk_type);
-            assert_eq!(
-                map.insert(&keys(&[1, 2, 1]), 0),
-                vec![0],
-                "row 2 replaces row 0"
-            );
+            assert_eq!(map.insert(&keys(&[1, 2, 1]), 0), vec![0], "row 2 replaces row 0");
             assert_eq!(map.insert(&keys(&[2]), 3), vec![1]);
             assert_eq!(map.remove(&keys(&[1, 2, 9])), vec![2, 3]);
             assert_eq!(map.remove(&keys(&[1])), Vec::<u32>::new());

@@ -20,18 +20,9 @@ use super::flush::WrittenSet;
 use super::state::{Flushed, SealedSet, Unflushed};
 
 pub(super) enum Task {
-    Flush {
-        set: SealedSet,
-        reply: oneshot::Sender<Result<()>>,
-    },
-    SetLoad {
-        load: LoadScope,
-        reply: oneshot::Sender<Result<()>>,
-    },
-    ManifestChanged {
-        manifest: Arc<Manifest>,
-        reply: oneshot::Sender<Result<()>>,
-    },
+    Flush { set: SealedSet, reply: oneshot::Sender<Result<()>> },
+    SetLoad { load: LoadScope, reply: oneshot::Sender<Result<()>> },
+    ManifestChanged { manifest: Arc<Manifest>, reply: oneshot::Sender<Result<()>> },
 }
 
 /// How long a flush that failed waits for its next try.
@@ -67,9 +58,7 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
 impl Shard {
     async fn ask(&self, task: impl FnOnce(oneshot::Sender<Result<()>>) -> Task) -> Result<()> {
         let (reply, done) = oneshot::channel();
-        self.maintenance
-            .send(task(reply))
-            .map_err(|_| self.gone())?;
+        self.maintenance.send(task(reply)).map_err(|_| self.gone())?;
         done.await.map_err(|_| self.gone())?
     }
 
@@ -78,8 +67,7 @@ impl Shard {
     }
 
     pub(crate) async fn manifest_changed(&self, manifest: Arc<Manifest>) -> Result<()> {
-        self.ask(|reply| Task::ManifestChanged { manifest, reply })
-            .await
+        self.ask(|reply| Task::ManifestChanged { manifest, reply }).await
     }
 
     /// Writes out, commits and hands over, oldest first; what fails stays in `sets`.
@@ -126,10 +114,8 @@ impl Shard {
             let mut fresh = Vec::new();
             for (entry, keys) in written.segments {
                 let id = entry.id;
-                let Some(unflushed) = state
-                    .flushing
-                    .iter()
-                    .find(|unflushed| unflushed.segment.id() == id)
+                let Some(unflushed) =
+                    state.flushing.iter().find(|unflushed| unflushed.segment.id() == id)
                 else {
                     continue; // its partition was dropped meanwhile
                 };
@@ -163,9 +149,7 @@ impl Shard {
 
     fn drop_memory_copies(&self, gone: &[SegmentId]) {
         self.current.change(|distribution| {
-            distribution
-                .growing
-                .retain(|segment| !gone.contains(&segment.id()));
+            distribution.growing.retain(|segment| !gone.contains(&segment.id()));
         });
         let dropped: Vec<Unflushed> = {
             let mut state = self.state.lock();
@@ -176,11 +160,7 @@ impl Shard {
             dropped
         };
         // Key maps and rows can be large: freed off the async threads.
-        drop(
-            self.parts
-                .cpu
-                .run(milvus_base::Priority::Write, move || drop(dropped)),
-        );
+        drop(self.parts.cpu.run(milvus_base::Priority::Write, move || drop(dropped)));
     }
 
     /// Has the query node serve those of `segments` that `load` covers, then lets reads use them.
@@ -188,10 +168,7 @@ impl Shard {
         for id in segments {
             let covered = {
                 let state = self.state.lock();
-                state
-                    .flushed
-                    .get(id)
-                    .is_some_and(|f| load.covers(f.entry.partition_id))
+                state.flushed.get(id).is_some_and(|f| load.covers(f.entry.partition_id))
             };
             if covered {
                 self.serve_one(*id).await?;
@@ -207,22 +184,11 @@ impl Shard {
             let Some(flushed) = state.flushed.get(&id) else {
                 return Ok(());
             };
-            let dead = flushed
-                .dead
-                .iter()
-                .map(|(row, timestamp)| (*row, *timestamp));
-            (
-                flushed.entry.clone(),
-                dead.collect(),
-                flushed.unpersisted.len(),
-            )
+            let dead = flushed.dead.iter().map(|(row, timestamp)| (*row, *timestamp));
+            (flushed.entry.clone(), dead.collect(), flushed.unpersisted.len())
         };
         let (partition, indexes) = (segment.partition_id, segment.indexes.clone());
-        let request = LoadSegment {
-            collection: self.collection(),
-            segment,
-            deletes,
-        };
+        let request = LoadSegment { collection: self.collection(), segment, deletes };
         self.parts.query.load_segment(request).await?;
         // Deletes that came while it loaded; later ones are forwarded by the apply loop.
         let missed = {
@@ -230,21 +196,14 @@ impl Shard {
             state.flushed.get_mut(&id).map(|flushed| {
                 flushed.served = true;
                 flushed.served_indexes = indexes;
-                flushed
-                    .unpersisted
-                    .get(known..)
-                    .unwrap_or_default()
-                    .to_vec()
+                flushed.unpersisted.get(known..).unwrap_or_default().to_vec()
             })
         };
         let Some(missed) = missed else {
             return self.parts.query.release_segment(id).await; // its partition was dropped
         };
         if !missed.is_empty() {
-            let missed = SegmentDeletes {
-                segment_id: id,
-                rows: missed,
-            };
+            let missed = SegmentDeletes { segment_id: id, rows: missed };
             self.parts.query.apply_deletes(vec![missed]).await?;
         }
         self.current.change(|distribution| {
@@ -278,10 +237,7 @@ impl Shard {
             let state = self.state.lock();
             let distribution = self.current.get();
             let covered = |id: &SegmentId| {
-                state
-                    .flushed
-                    .get(id)
-                    .is_some_and(|f| load.covers(f.entry.partition_id))
+                state.flushed.get(id).is_some_and(|f| load.covers(f.entry.partition_id))
             };
             (
                 state
@@ -290,17 +246,11 @@ impl Shard {
                     .filter(|id| covered(id) && !distribution.is_served(**id))
                     .copied()
                     .collect(),
-                distribution
-                    .sealed
-                    .iter()
-                    .map(|(id, _)| *id)
-                    .filter(|id| !covered(id))
-                    .collect(),
+                distribution.sealed.iter().map(|(id, _)| *id).filter(|id| !covered(id)).collect(),
             )
         };
         if load == LoadScope::Nothing {
-            self.current
-                .change(|distribution| distribution.load = LoadScope::Nothing);
+            self.current.change(|distribution| distribution.load = LoadScope::Nothing);
             return self.unserve(&to_release).await;
         }
         // Narrow first, widen last: a read never meets a partition whose segments are not there.
@@ -309,8 +259,7 @@ impl Shard {
             self.serve(std::slice::from_ref(id), &load).await?;
             self.progress.step();
         }
-        self.current
-            .change(|distribution| distribution.load = load.clone());
+        self.current.change(|distribution| distribution.load = load.clone());
         self.unserve(&to_release).await
     }
 

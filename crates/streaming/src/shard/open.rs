@@ -41,12 +41,7 @@ impl Shard {
         span: Option<LogSpan>,
         truncate: Box<dyn Fn(u64) + Send + Sync>,
     ) -> Result<Arc<Self>> {
-        let OpenChannel {
-            collection,
-            vchannel,
-            manifest,
-            load,
-        } = request;
+        let OpenChannel { collection, vchannel, manifest, load } = request;
         let pk_field = collection
             .schema
             .primary_key()
@@ -60,11 +55,7 @@ impl Shard {
             schema,
             pk_field: pk_field.clone(),
             pk_type: collection.schema.pk_type(),
-            partitions: collection
-                .partitions
-                .iter()
-                .map(|partition| partition.id)
-                .collect(),
+            partitions: collection.partitions.iter().map(|partition| partition.id).collect(),
             growing: Vec::new(),
             flushing: Vec::new(),
             flushed: BTreeMap::new(),
@@ -97,11 +88,7 @@ impl Shard {
             vchannel,
             log,
         });
-        for entry in manifest
-            .segments
-            .iter()
-            .filter(|entry| entry.vchannel == shard.vchannel)
-        {
+        for entry in manifest.segments.iter().filter(|entry| entry.vchannel == shard.vchannel) {
             shard.adopt_segment(entry).await?;
         }
         if let Some(span) = span {
@@ -109,10 +96,7 @@ impl Shard {
         }
         shard.set_load_now(load).await?;
         task::spawn("shard-apply", write::apply_loop(shard.clone(), items));
-        task::spawn(
-            "shard-maintenance",
-            maintenance::maintenance_loop(shard.clone(), to_do),
-        );
+        task::spawn("shard-maintenance", maintenance::maintenance_loop(shard.clone(), to_do));
         task::spawn("shard-idle", idle::idle_loop(shard.clone()));
         shard.wrote.notify_one();
         Ok(shard)
@@ -168,8 +152,7 @@ impl Shard {
                     .await
                     .map_err(Failure::internal)??;
             let opened = effects.opened;
-            self.current
-                .change(|distribution| distribution.growing.extend(opened));
+            self.current.change(|distribution| distribution.growing.extend(opened));
             at = next;
         }
         let (applied, (bytes, rows)) = {
@@ -200,13 +183,7 @@ impl Shard {
             let change = LogRecord::decode(&record.payload)
                 .map_err(|error| Failure::from(&error).context(&self.vchannel))?;
             if change.vchannel == self.vchannel {
-                self.replay_record(
-                    &mut state,
-                    change,
-                    record.position,
-                    record.next,
-                    &mut effects,
-                )?;
+                self.replay_record(&mut state, change, record.position, record.next, &mut effects)?;
             }
             if last || effects.opened.len() >= REPLAY_STEP {
                 break;
@@ -226,15 +203,9 @@ impl Shard {
         next: Position,
         effects: &mut Effects,
     ) -> Result<()> {
-        let LogRecord {
-            timestamp, body, ..
-        } = record;
-        if let Body::Insert {
-            partition_id, rows, ..
-        }
-        | Body::Upsert {
-            partition_id, rows, ..
-        } = &body
+        let LogRecord { timestamp, body, .. } = record;
+        if let Body::Insert { partition_id, rows, .. } | Body::Upsert { partition_id, rows, .. } =
+            &body
         {
             if !state.partitions.contains(partition_id) {
                 return Ok(()); // dropped after this record was written
@@ -256,14 +227,8 @@ impl Shard {
             return state.apply(change, effects);
         }
         let memory = self.parts.governor.reserve(Purpose::Insert, 0);
-        let change = Change {
-            body: &body,
-            timestamp,
-            at: at.0,
-            next: next.0,
-            fresh_keys: false,
-            memory,
-        };
+        let change =
+            Change { body: &body, timestamp, at: at.0, next: next.0, fresh_keys: false, memory };
         state.apply(change, effects)
     }
 }

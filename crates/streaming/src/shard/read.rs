@@ -22,11 +22,7 @@ impl Shard {
     /// The freshest snapshot that can be read once every write up to `guarantee` is applied.
     async fn snapshot(&self, guarantee: Timestamp) -> Result<Timestamp> {
         let fresh = self.inflight.wait(guarantee).await;
-        if self.stop.is_triggered() {
-            Err(self.gone())
-        } else {
-            Ok(fresh)
-        }
+        if self.stop.is_triggered() { Err(self.gone()) } else { Ok(fresh) }
     }
 
     pub(crate) async fn search(self: &Arc<Self>, request: SearchRequest) -> Result<SearchReply> {
@@ -54,10 +50,7 @@ impl Shard {
             let job = self.parts.cpu.run(Priority::Search, move || {
                 segment
                     .search(&spec)
-                    .map(|hits| SegmentHits {
-                        segment_id: segment.id(),
-                        hits,
-                    })
+                    .map(|hits| SegmentHits { segment_id: segment.id(), hits })
                     .map_err(|error| Failure::from(&error))
             });
             async move { job.await.map_err(cpu_failure)? }
@@ -70,10 +63,7 @@ impl Shard {
         };
         let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
         found.extend(served);
-        Ok(SearchReply {
-            mvcc,
-            hits: merge_hits(found, nq, k, metric),
-        })
+        Ok(SearchReply { mvcc, hits: merge_hits(found, nq, k, metric) })
     }
 
     pub(crate) async fn query(self: &Arc<Self>, request: QueryRequest) -> Result<QueryReply> {
@@ -86,11 +76,7 @@ impl Shard {
         )?;
         if request.count && request.keys.is_none() {
             let count = self.count(set, &request, mvcc).await?;
-            return Ok(QueryReply {
-                mvcc,
-                rows: Vec::new(),
-                count,
-            });
+            return Ok(QueryReply { mvcc, rows: Vec::new(), count });
         }
         let ReadSet { growing, sealed } = set;
         let in_memory = try_join_all(growing.into_iter().map(|segment| {
@@ -109,10 +95,7 @@ impl Shard {
                 return Ok(Vec::new());
             }
             let (filter, keys) = (request.filter.clone(), request.keys.clone());
-            self.parts
-                .query
-                .select(&sealed, filter, keys, mvcc, request.limit)
-                .await
+            self.parts.query.select(&sealed, filter, keys, mvcc, request.limit).await
         };
         let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
         found.extend(served);
@@ -131,12 +114,7 @@ impl Shard {
             rows.truncate(limit.unwrap_or(usize::MAX));
             rows
         };
-        let rows = self
-            .parts
-            .cpu
-            .run(Priority::Search, merge)
-            .await
-            .map_err(cpu_failure)?;
+        let rows = self.parts.cpu.run(Priority::Search, merge).await.map_err(cpu_failure)?;
         let count = rows.len() as u64;
         let rows = if request.count { Vec::new() } else { rows };
         Ok(QueryReply { mvcc, rows, count })
@@ -151,9 +129,7 @@ impl Shard {
         let in_memory = try_join_all(set.growing.into_iter().map(|segment| {
             let filter = request.filter.clone();
             let job = self.parts.cpu.run(Priority::Search, move || {
-                segment
-                    .count(&filter, mvcc)
-                    .map_err(|error| Failure::from(&error))
+                segment.count(&filter, mvcc).map_err(|error| Failure::from(&error))
             });
             async move { job.await.map_err(cpu_failure)? }
         }));
@@ -161,10 +137,7 @@ impl Shard {
             if set.sealed.is_empty() {
                 return Ok(0);
             }
-            self.parts
-                .query
-                .count(&set.sealed, request.filter.clone(), mvcc)
-                .await
+            self.parts.query.count(&set.sealed, request.filter.clone(), mvcc).await
         };
         let (in_memory, on_nodes) = futures::try_join!(in_memory, on_nodes)?;
         Ok(in_memory.into_iter().sum::<u64>() + on_nodes)
@@ -173,10 +146,7 @@ impl Shard {
     pub(crate) async fn fetch(self: &Arc<Self>, request: FetchRequest) -> Result<RecordBatch> {
         let mut segments: Vec<(SegmentId, Vec<u32>, Vec<u32>)> = Vec::new();
         for (place, location) in (0_u32..).zip(&request.rows) {
-            match segments
-                .iter_mut()
-                .find(|(id, _, _)| *id == location.segment_id)
-            {
+            match segments.iter_mut().find(|(id, _, _)| *id == location.segment_id) {
                 Some((_, rows, places)) => {
                     rows.push(location.row);
                     places.push(place);
@@ -187,47 +157,27 @@ impl Shard {
         let distribution = self.current.get();
         let columns = Arc::new(request.columns);
         let parts = try_join_all(segments.iter().map(|(id, rows, _)| {
-            let growing = distribution
-                .growing
-                .iter()
-                .find(|segment| segment.id() == *id)
-                .cloned();
+            let growing = distribution.growing.iter().find(|segment| segment.id() == *id).cloned();
             let columns = columns.clone();
             async move {
                 match growing {
                     Some(segment) => {
                         let rows = rows.clone();
                         let job = move || {
-                            segment
-                                .fetch(&rows, &columns)
-                                .map_err(|error| Failure::from(&error))
+                            segment.fetch(&rows, &columns).map_err(|error| Failure::from(&error))
                         };
-                        self.parts
-                            .cpu
-                            .run(Priority::Search, job)
-                            .await
-                            .map_err(cpu_failure)?
+                        self.parts.cpu.run(Priority::Search, job).await.map_err(cpu_failure)?
                     }
-                    None => self
-                        .parts
-                        .query
-                        .fetch(*id, rows, &columns)
-                        .await
-                        .map_err(gone_meanwhile),
+                    None => {
+                        self.parts.query.fetch(*id, rows, &columns).await.map_err(gone_meanwhile)
+                    }
                 }
             }
         }))
         .await?;
-        let places: Vec<u32> = segments
-            .into_iter()
-            .flat_map(|(_, _, places)| places)
-            .collect();
+        let places: Vec<u32> = segments.into_iter().flat_map(|(_, _, places)| places).collect();
         let job = move || in_asked_order(parts, &places);
-        self.parts
-            .cpu
-            .run(Priority::Search, job)
-            .await
-            .map_err(cpu_failure)?
+        self.parts.cpu.run(Priority::Search, job).await.map_err(cpu_failure)?
     }
 }
 
@@ -242,9 +192,7 @@ fn gone_meanwhile(failure: Failure) -> Failure {
 /// Rows of `parts`, one after another, put to `places`.
 fn in_asked_order(parts: Vec<RecordBatch>, places: &[u32]) -> Result<RecordBatch> {
     let Some(first) = parts.first() else {
-        return Ok(RecordBatch::new_empty(Arc::new(
-            arrow::datatypes::Schema::empty(),
-        )));
+        return Ok(RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())));
     };
     let in_order = places.windows(2).all(|pair| pair[0] < pair[1]);
     let arrow_failure = |error: arrow::error::ArrowError| Failure::internal(error);
@@ -276,10 +224,7 @@ fn merge_hits(
             query.extend(hits.into_iter().map(|hit| ShardHit {
                 score: hit.score,
                 key: hit.key,
-                location: RowLocation {
-                    segment_id,
-                    row: hit.row,
-                },
+                location: RowLocation { segment_id, row: hit.row },
             }));
         }
     }
@@ -311,24 +256,14 @@ mod tests {
     fn hits(segment: i64, scores: &[(f32, i64)]) -> SegmentHits {
         let hits = scores
             .iter()
-            .map(|(score, key)| Hit {
-                score: *score,
-                row: 0,
-                key: PrimaryKey::Int64(*key),
-            })
+            .map(|(score, key)| Hit { score: *score, row: 0, key: PrimaryKey::Int64(*key) })
             .collect();
-        SegmentHits {
-            segment_id: SegmentId(segment),
-            hits: vec![hits],
-        }
+        SegmentHits { segment_id: SegmentId(segment), hits: vec![hits] }
     }
 
     #[test]
     fn the_best_of_all_segments_come_first_and_ties_go_by_key() {
-        let found = vec![
-            hits(1, &[(0.1, 9), (0.4, 2)]),
-            hits(2, &[(0.1, 3), (0.2, 1)]),
-        ];
+        let found = vec![hits(1, &[(0.1, 9), (0.4, 2)]), hits(2, &[(0.1, 3), (0.2, 1)])];
         let merged = merge_hits(found.clone(), 1, 3, MetricType::L2);
         let keys: Vec<_> = merged[0].iter().map(|hit| hit.key.to_string()).collect();
         assert_eq!(keys, ["3", "9", "1"]);

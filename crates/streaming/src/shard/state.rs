@@ -124,55 +124,22 @@ pub(super) struct Effects {
 impl ShardState {
     /// Applies one record.
     pub(super) fn apply(&mut self, change: Change<'_>, effects: &mut Effects) -> Result<()> {
-        let Change {
-            body,
-            timestamp,
-            at,
-            next,
-            fresh_keys,
-            memory,
-        } = change;
+        let Change { body, timestamp, at, next, fresh_keys, memory } = change;
         self.position = next;
         self.timestamp = self.timestamp.max(timestamp);
         self.dirty_from.get_or_insert(at);
         match body {
-            Body::Insert {
-                partition_id, rows, ..
-            } => {
+            Body::Insert { partition_id, rows, .. } => {
                 let keys = self.keys_of(rows)?;
                 let older = (!fresh_keys).then_some(&keys);
-                self.add_rows(
-                    *partition_id,
-                    rows,
-                    &keys,
-                    older,
-                    timestamp,
-                    memory,
-                    effects,
-                )
+                self.add_rows(*partition_id, rows, &keys, older, timestamp, memory, effects)
             }
-            Body::Upsert {
-                partition_id,
-                rows,
-                replaced,
-                ..
-            } => {
+            Body::Upsert { partition_id, rows, replaced, .. } => {
                 let keys = self.keys_of(rows)?;
                 self.delete(replaced, Some(&[*partition_id]), timestamp, effects);
-                self.add_rows(
-                    *partition_id,
-                    rows,
-                    &keys,
-                    Some(&keys),
-                    timestamp,
-                    memory,
-                    effects,
-                )
+                self.add_rows(*partition_id, rows, &keys, Some(&keys), timestamp, memory, effects)
             }
-            Body::Delete {
-                partition_ids,
-                keys,
-            } => {
+            Body::Delete { partition_ids, keys } => {
                 self.delete(keys, partition_ids.as_deref(), timestamp, effects);
                 Ok(())
             }
@@ -189,10 +156,7 @@ impl ShardState {
         rows.column_by_name(&self.pk_field)
             .and_then(|column| PrimaryKeys::from_array(column))
             .ok_or_else(|| {
-                Failure::internal(format!(
-                    "log record has no primary key column {}",
-                    self.pk_field
-                ))
+                Failure::internal(format!("log record has no primary key column {}", self.pk_field))
             })
     }
 
@@ -233,17 +197,13 @@ impl ShardState {
         timestamp: Timestamp,
         effects: &mut Effects,
     ) -> Result<&mut Unflushed> {
-        let found = self
-            .growing
-            .iter()
-            .position(|unflushed| unflushed.segment.partition_id() == partition);
+        let found =
+            self.growing.iter().position(|unflushed| unflushed.segment.partition_id() == partition);
         let index = match found {
             Some(index) => index,
             None => {
-                let id = self
-                    .spare_ids
-                    .pop()
-                    .ok_or_else(|| Failure::internal("no segment id left"))?;
+                let id =
+                    self.spare_ids.pop().ok_or_else(|| Failure::internal("no segment id left"))?;
                 let segment =
                     GrowingSegment::new(id, partition, self.schema.clone(), &self.pk_field)
                         .map_err(|error| Failure::from(&error))?;
@@ -273,12 +233,8 @@ impl ShardState {
             |partition| partitions.is_none_or(|partitions| partitions.contains(&partition));
         for unflushed in self.growing.iter_mut().chain(&mut self.flushing) {
             if concerned(unflushed.segment.partition_id()) {
-                let dead: Vec<_> = unflushed
-                    .keys
-                    .remove(keys)
-                    .into_iter()
-                    .map(|row| (row, timestamp))
-                    .collect();
+                let dead: Vec<_> =
+                    unflushed.keys.remove(keys).into_iter().map(|row| (row, timestamp)).collect();
                 if !dead.is_empty() {
                     unflushed.segment.delete(&dead);
                 }
@@ -286,19 +242,12 @@ impl ShardState {
         }
         for (id, flushed) in &mut self.flushed {
             if concerned(flushed.entry.partition_id) {
-                let found = flushed
-                    .keys
-                    .lookup_many(keys)
-                    .into_iter()
-                    .map(|(_, row)| row);
+                let found = flushed.keys.lookup_many(keys).into_iter().map(|(_, row)| row);
                 let rows: Vec<u32> = found.collect();
                 let killed = flushed.kill(rows, timestamp);
                 if flushed.served && !killed.is_empty() {
                     let rows = killed.into_iter().map(|row| (row, timestamp)).collect();
-                    effects.forward.push(SegmentDeletes {
-                        segment_id: *id,
-                        rows,
-                    });
+                    effects.forward.push(SegmentDeletes { segment_id: *id, rows });
                 }
             }
         }
@@ -306,14 +255,9 @@ impl ShardState {
 
     /// Bytes and rows of segments that take rows.
     pub(super) fn growing_size(&self) -> (u64, u64) {
-        self.growing
-            .iter()
-            .fold((0, 0), |(bytes, rows), unflushed| {
-                (
-                    bytes + unflushed.segment.bytes(),
-                    rows + u64::from(unflushed.segment.rows()),
-                )
-            })
+        self.growing.iter().fold((0, 0), |(bytes, rows), unflushed| {
+            (bytes + unflushed.segment.bytes(), rows + u64::from(unflushed.segment.rows()))
+        })
     }
 
     /// Stops every growing segment and gathers what a flush must persist; `None` when there is
@@ -321,10 +265,7 @@ impl ShardState {
     pub(super) fn seal(&mut self) -> Option<SealedSet> {
         let dirty_from = self.dirty_from.take();
         let sealed = std::mem::take(&mut self.growing);
-        let segments: Vec<_> = sealed
-            .iter()
-            .map(|unflushed| unflushed.segment.id())
-            .collect();
+        let segments: Vec<_> = sealed.iter().map(|unflushed| unflushed.segment.id()).collect();
         let sealed_deletes = sealed
             .iter()
             .map(|unflushed| (unflushed.segment.id(), unflushed.segment.deletes().rows))
@@ -339,8 +280,7 @@ impl ShardState {
         if segments.is_empty() && deletes.is_empty() {
             return None;
         }
-        self.flushing_from
-            .push_back(dirty_from.unwrap_or(self.position));
+        self.flushing_from.push_back(dirty_from.unwrap_or(self.position));
         Some(SealedSet {
             segments,
             deletes,

@@ -20,7 +20,6 @@ use super::Shard;
 use super::keys::KeyMap;
 use super::maintenance::Task;
 use super::state::{Change, Effects, SealedSet};
-use crate::options::PlantedBug;
 
 /// Ids kept in reserve so that apply never waits for one.
 const SPARE_IDS: u32 = 64;
@@ -30,13 +29,8 @@ const APPLY_BATCH: usize = 256;
 /// What the apply loop takes in order.
 pub(super) enum Item {
     Write(Box<PendingWrite>),
-    Seal {
-        reply: Option<oneshot::Sender<Sealed>>,
-    },
-    Changed {
-        collection: Arc<Collection>,
-        reply: oneshot::Sender<()>,
-    },
+    Seal { reply: Option<oneshot::Sender<Sealed>> },
+    Changed { collection: Arc<Collection>, reply: oneshot::Sender<()> },
 }
 
 pub(super) struct PendingWrite {
@@ -55,13 +49,7 @@ pub(super) struct Sealed {
 
 impl Shard {
     pub(crate) async fn write(self: &Arc<Self>, kind: WriteKind) -> Result<WriteAck> {
-        let fresh_keys = matches!(
-            &kind,
-            WriteKind::Insert {
-                fresh_keys: true,
-                ..
-            }
-        );
+        let fresh_keys = matches!(&kind, WriteKind::Insert { fresh_keys: true, .. });
         let body = into_body(kind);
         if let Body::Insert { partition_id, .. } | Body::Upsert { partition_id, .. } = &body
             && self.collection().partition_by_id(*partition_id).is_none()
@@ -70,31 +58,19 @@ impl Shard {
         }
         let memory = self.reserve(&body)?;
         let (vchannel, timestamp) = (self.vchannel.clone(), Timestamp::ZERO);
-        let record = LogRecord {
-            vchannel,
-            timestamp,
-            body,
-        };
+        let record = LogRecord { vchannel, timestamp, body };
         let (reply, done) = oneshot::channel();
         let mut entering = Some((record, memory, reply));
         loop {
             let entered = self.inflight.begin(&*self.parts.oracle, |timestamp| {
-                entering
-                    .take()
-                    .map_or(Ok(()), |(mut record, memory, reply)| {
-                        record.timestamp = timestamp;
-                        // Column buffers are handed on, not copied: this is short.
-                        let payload = record.encode().map_err(|error| Failure::from(&error))?;
-                        let durable = self.log.append(payload);
-                        let write = PendingWrite {
-                            record,
-                            fresh_keys,
-                            durable,
-                            memory,
-                            reply,
-                        };
-                        self.enqueue(Item::Write(Box::new(write)))
-                    })
+                entering.take().map_or(Ok(()), |(mut record, memory, reply)| {
+                    record.timestamp = timestamp;
+                    // Column buffers are handed on, not copied: this is short.
+                    let payload = record.encode().map_err(|error| Failure::from(&error))?;
+                    let durable = self.log.append(payload);
+                    let write = PendingWrite { record, fresh_keys, durable, memory, reply };
+                    self.enqueue(Item::Write(Box::new(write)))
+                })
             });
             match entered {
                 Some(entered) => break entered?,
@@ -159,32 +135,14 @@ impl Shard {
 
 fn into_body(kind: WriteKind) -> Body {
     match kind {
-        WriteKind::Insert {
-            partition_id,
-            rows,
-            fresh_keys,
-        } => {
+        WriteKind::Insert { partition_id, rows, fresh_keys } => {
             let _ = fresh_keys;
-            Body::Insert {
-                partition_id,
-                schema_version: 0,
-                rows,
-            }
+            Body::Insert { partition_id, schema_version: 0, rows }
         }
-        WriteKind::Upsert {
-            partition_id,
-            rows,
-            replaced,
-        } => Body::Upsert {
-            partition_id,
-            schema_version: 0,
-            rows,
-            replaced,
-        },
-        WriteKind::Delete { partitions, keys } => Body::Delete {
-            partition_ids: partitions,
-            keys,
-        },
+        WriteKind::Upsert { partition_id, rows, replaced } => {
+            Body::Upsert { partition_id, schema_version: 0, rows, replaced }
+        }
+        WriteKind::Delete { partitions, keys } => Body::Delete { partition_ids: partitions, keys },
     }
 }
 
@@ -257,26 +215,6 @@ pub(super) async fn apply_loop(shard: Arc<Shard>, mut queue: mpsc::UnboundedRece
 
 impl Shard {
     async fn settle(&self, mut write: Box<PendingWrite>, batch: &mut Vec<Durable>) {
-        if self.parts.options.planted_bug == Some(PlantedBug::AckBeforeAppend) {
-            // Shown to readers and acknowledged by position 0 while the log is still writing.
-            let PendingWrite {
-                record,
-                fresh_keys,
-                durable,
-                memory,
-                reply,
-            } = *write;
-            milvus_base::task::spawn("planted-bug", durable);
-            batch.push(Durable {
-                record,
-                fresh_keys,
-                memory,
-                at: 0,
-                next: 0,
-                reply,
-            });
-            return;
-        }
         let outcome = (&mut write.durable).await;
         self.settled(write, outcome, batch);
     }
@@ -287,13 +225,7 @@ impl Shard {
         outcome: Result<milvus_wal::Appended, milvus_wal::AppendError>,
         batch: &mut Vec<Durable>,
     ) {
-        let PendingWrite {
-            record,
-            fresh_keys,
-            memory,
-            reply,
-            ..
-        } = *write;
+        let PendingWrite { record, fresh_keys, memory, reply, .. } = *write;
         match outcome {
             Ok(appended) => batch.push(Durable {
                 record,
@@ -319,11 +251,7 @@ impl Shard {
             tracing::warn!(vchannel = %self.vchannel, %failure, "no segment ids to be had");
         }
         let shard = self.clone();
-        let applied = self
-            .parts
-            .cpu
-            .run(Priority::Write, move || shard.apply_batch(batch))
-            .await;
+        let applied = self.parts.cpu.run(Priority::Write, move || shard.apply_batch(batch)).await;
         let (effects, replies, full) = match applied {
             Ok(applied) => applied,
             Err(error) => {
@@ -349,49 +277,21 @@ impl Shard {
         }
     }
 
-    #[expect(
-        clippy::type_complexity,
-        reason = "handed to the loop above and taken apart at once"
-    )]
+    #[expect(clippy::type_complexity, reason = "handed to the loop above and taken apart at once")]
     fn apply_batch(
         &self,
         batch: Vec<Durable>,
-    ) -> (
-        Effects,
-        Vec<(
-            Timestamp,
-            Result<WriteAck>,
-            oneshot::Sender<Result<WriteAck>>,
-        )>,
-        bool,
-    ) {
+    ) -> (Effects, Vec<(Timestamp, Result<WriteAck>, oneshot::Sender<Result<WriteAck>>)>, bool)
+    {
         let mut effects = Effects::default();
         let mut replies = Vec::with_capacity(batch.len());
         let mut state = self.state.lock();
         for write in batch {
-            let Durable {
-                record,
-                fresh_keys,
-                memory,
-                at,
-                next,
-                reply,
-            } = write;
-            let LogRecord {
-                timestamp, body, ..
-            } = record;
+            let Durable { record, fresh_keys, memory, at, next, reply } = write;
+            let LogRecord { timestamp, body, .. } = record;
             let next = next.max(state.position);
-            let change = Change {
-                body: &body,
-                timestamp,
-                at,
-                next,
-                fresh_keys,
-                memory,
-            };
-            let result = state
-                .apply(change, &mut effects)
-                .map(|()| WriteAck { timestamp });
+            let change = Change { body: &body, timestamp, at, next, fresh_keys, memory };
+            let result = state.apply(change, &mut effects).map(|()| WriteAck { timestamp });
             replies.push((timestamp, result, reply));
         }
         let (bytes, rows) = state.growing_size();
@@ -400,8 +300,7 @@ impl Shard {
         drop(state);
         if !effects.opened.is_empty() {
             let opened = std::mem::take(&mut effects.opened);
-            self.current
-                .change(|distribution| distribution.growing.extend(opened));
+            self.current.change(|distribution| distribution.growing.extend(opened));
         }
         self.count_writes(replies.len());
         (effects, replies, full)
@@ -430,32 +329,19 @@ impl Shard {
             let set = state.seal();
             (set, state.flushed.keys().copied().collect())
         };
-        let mut ticket = FlushTicket {
-            sealed: Vec::new(),
-            flushed,
-            flush_ts,
-        };
+        let mut ticket = FlushTicket { sealed: Vec::new(), flushed, flush_ts };
         let Some(set) = set else {
-            return Sealed {
-                ticket,
-                committed: None,
-            };
+            return Sealed { ticket, committed: None };
         };
         ticket.sealed = set.segments.clone();
         let (reply, committed) = oneshot::channel();
         let sent = self.maintenance.send(Task::Flush { set, reply });
-        Sealed {
-            ticket,
-            committed: sent.is_ok().then_some(committed),
-        }
+        Sealed { ticket, committed: sent.is_ok().then_some(committed) }
     }
 
     async fn change(&self, collection: &Collection) {
-        let partitions: HashSet<_> = collection
-            .partitions
-            .iter()
-            .map(|partition| partition.id)
-            .collect();
+        let partitions: HashSet<_> =
+            collection.partitions.iter().map(|partition| partition.id).collect();
         let gone = self.state.lock().keep_partitions(partitions);
         if gone.is_empty() {
             return;
@@ -464,9 +350,7 @@ impl Shard {
             distribution
                 .growing
                 .retain(|segment| !gone.contains(&milvus_segment::Segment::id(&**segment)));
-            distribution
-                .sealed
-                .retain(|(segment, _)| !gone.contains(segment));
+            distribution.sealed.retain(|(segment, _)| !gone.contains(segment));
         });
         for segment in gone {
             if let Err(failure) = self.parts.query.release_segment(segment).await {
@@ -478,11 +362,7 @@ impl Shard {
     /// Milliseconds since the oldest unflushed row came, if there is any.
     pub(super) fn oldest_unflushed_ms(&self) -> Option<u64> {
         let state = self.state.lock();
-        let oldest = state
-            .growing
-            .iter()
-            .map(|unflushed| unflushed.min_ts)
-            .min()?;
+        let oldest = state.growing.iter().map(|unflushed| unflushed.min_ts).min()?;
         Some(clock::now_ms().saturating_sub(oldest.physical_ms()))
     }
 }

@@ -1,0 +1,287 @@
+//! Data coordination: manifests, index definitions, index builds, garbage.
+//!
+//! A manifest version is an object of its own; the catalogue holds which version is current, and is
+//! moved by compare-and-swap after the object is durable. Everything a current manifest names is
+//! there; what no manifest names is garbage.
+
+mod builds;
+mod garbage;
+mod indexes;
+mod manifests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest, ManifestEdit};
+use milvus_meta::Catalogue;
+use milvus_roles::{DataNode, FlushCommit, FlushTicket, SegmentState, SegmentStatus};
+use milvus_storage::ObjectStore;
+use milvus_types::{
+    CollectionId, ErrorCode, Failure, IndexMeta, PartitionId, Result, SegmentId, Timestamp,
+    VChannel,
+};
+use parking_lot::RwLock;
+
+use self::builds::Builds;
+use crate::ids::Ids;
+use crate::mix::{CoordOptions, StreamingSlot};
+use crate::root::RootCoordinator;
+use crate::serial::Serial;
+
+pub(crate) struct Parts {
+    pub(crate) options: CoordOptions,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) builder: Arc<dyn DataNode>,
+    pub(crate) ids: Arc<Ids>,
+    pub(crate) root: Arc<RootCoordinator>,
+    pub(crate) streaming: Arc<StreamingSlot>,
+}
+
+/// What `/metrics` shows of manifests and index builds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DataStats {
+    /// Flushed segments.
+    pub segments: u64,
+    /// Rows in them, deleted ones included.
+    pub rows: u64,
+    /// Rows deleted of them, as far as delete files say.
+    pub deleted_rows: u64,
+    /// Bytes of all files that manifests name.
+    pub bytes: u64,
+    /// Index builds that wait or run.
+    pub pending_builds: u64,
+}
+
+pub(crate) struct DataCoordinator {
+    parts: Parts,
+    manifests: RwLock<HashMap<CollectionId, Arc<Manifest>>>,
+    indexes: RwLock<HashMap<CollectionId, Vec<Arc<IndexMeta>>>>,
+    builds: Arc<Builds>,
+    /// Commits, one after another.
+    decisions: Serial,
+}
+
+impl DataCoordinator {
+    pub(crate) async fn open(parts: Parts) -> Result<Arc<Self>> {
+        let mut manifests = HashMap::new();
+        for collection in parts.root.all() {
+            let manifest = manifests::read_current(&parts, collection.id).await?;
+            manifests.insert(collection.id, Arc::new(manifest));
+        }
+        let mut indexes: HashMap<CollectionId, Vec<Arc<IndexMeta>>> = HashMap::new();
+        let listed = parts.catalogue.list_indexes().await.map_err(|error| Failure::from(&error))?;
+        for index in listed {
+            indexes.entry(index.collection_id).or_default().push(Arc::new(index.entry));
+        }
+        for list in indexes.values_mut() {
+            list.sort_by_key(|index| index.id);
+        }
+        let data = Arc::new(Self {
+            parts,
+            manifests: RwLock::new(manifests),
+            indexes: RwLock::new(indexes),
+            builds: Arc::default(),
+            decisions: Serial::new("data-coord"),
+        });
+        data.purge_dropped_partitions().await?;
+        data.sweep().await;
+        Ok(data)
+    }
+
+    /// Goes on with the index builds that were under way.
+    pub(crate) fn resume(self: &Arc<Self>) {
+        let collections: Vec<_> = self.manifests.read().keys().copied().collect();
+        for collection in collections {
+            self.schedule_builds(collection);
+        }
+    }
+
+    /// A new collection's manifest: version 0, empty, not yet an object.
+    pub(crate) fn begin(&self, id: CollectionId) -> Arc<Manifest> {
+        let manifest = Arc::new(Manifest::empty(id));
+        self.manifests.write().insert(id, manifest.clone());
+        manifest
+    }
+
+    /// The collection is gone: so are its indexes, builds and, in a moment, its files.
+    pub(crate) fn forget(self: &Arc<Self>, id: CollectionId) {
+        self.manifests.write().remove(&id);
+        self.indexes.write().remove(&id);
+        self.builds.forget_collection(id);
+        self.remove_files_of(id);
+    }
+
+    pub(crate) fn current(&self, id: CollectionId) -> Result<Arc<Manifest>> {
+        self.manifests.read().get(&id).cloned().ok_or_else(|| {
+            Failure::with_fields(ErrorCode::CollectionNotFound, &[("collection", &id)])
+        })
+    }
+
+    pub(crate) fn checkpoint(&self, vchannel: &VChannel) -> Option<ChannelCheckpoint> {
+        let manifests = self.manifests.read();
+        manifests.values().find_map(|manifest| manifest.checkpoint(vchannel)).cloned()
+    }
+
+    pub(crate) async fn commit_flush(
+        self: &Arc<Self>,
+        commit: FlushCommit,
+    ) -> Result<Arc<Manifest>> {
+        let id = commit.collection_id;
+        let mut edits: Vec<_> = commit.segments.into_iter().map(ManifestEdit::AddSegment).collect();
+        edits.extend(commit.deletes.into_iter().map(|(segment_id, deletes)| {
+            let newly_deleted_rows = deletes.rows;
+            ManifestEdit::AddDeletes { segment_id, deletes, newly_deleted_rows }
+        }));
+        edits.push(ManifestEdit::SetCheckpoint(commit.checkpoint));
+        let manifest = self.commit(id, move |_| Ok(edits)).await?;
+        self.schedule_builds(id);
+        Ok(manifest)
+    }
+
+    pub(crate) async fn commit_index(
+        self: &Arc<Self>,
+        id: CollectionId,
+        segment_id: SegmentId,
+        index: IndexEntry,
+    ) -> Result<()> {
+        let data = self.clone();
+        let manifest = self
+            .commit(id, move |manifest| {
+                let defined = data.indexes(id).iter().any(|meta| meta.id == index.index_id);
+                let there = manifest.segment(segment_id).is_some();
+                Ok(if defined && there {
+                    vec![ManifestEdit::AddIndex { segment_id, index }]
+                } else {
+                    Vec::new()
+                })
+            })
+            .await?;
+        self.tell_streaming(manifest);
+        Ok(())
+    }
+
+    pub(crate) async fn drop_partition(
+        self: &Arc<Self>,
+        id: CollectionId,
+        partition: PartitionId,
+    ) -> Result<()> {
+        self.commit(id, move |manifest| {
+            let has = manifest.segments.iter().any(|entry| entry.partition_id == partition);
+            Ok(if has { vec![ManifestEdit::RemovePartition(partition)] } else { Vec::new() })
+        })
+        .await?;
+        self.remove_files_of_partition(id, partition);
+        Ok(())
+    }
+
+    /// A crash may have come between dropping a partition and taking it out of the manifest.
+    async fn purge_dropped_partitions(self: &Arc<Self>) -> Result<()> {
+        for collection in self.parts.root.all() {
+            let manifest = self.current(collection.id)?;
+            let mut gone: Vec<_> = manifest
+                .segments
+                .iter()
+                .map(|entry| entry.partition_id)
+                .filter(|partition| collection.partition_by_id(*partition).is_none())
+                .collect();
+            gone.sort();
+            gone.dedup();
+            for partition in gone {
+                self.drop_partition(collection.id, partition).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the shards reopen what changed; they may be waiting for a commit themselves.
+    fn tell_streaming(self: &Arc<Self>, manifest: Arc<Manifest>) {
+        let data = self.clone();
+        milvus_base::task::spawn("manifest-changed", async move {
+            let told = match data.parts.streaming.get() {
+                Ok(streaming) => streaming.manifest_changed(manifest).await,
+                Err(failure) => Err(failure),
+            };
+            if let Err(failure) = told {
+                tracing::warn!(%failure, "a changed manifest was not taken up");
+            }
+        });
+    }
+
+    pub(crate) async fn flush(&self, id: CollectionId) -> Result<FlushTicket> {
+        let collection = self.parts.root.by_id(id)?;
+        let streaming = self.parts.streaming.get()?;
+        let shards = collection.vchannels.iter().map(|vchannel| streaming.flush(vchannel, false));
+        let mut ticket = FlushTicket::default();
+        for shard in try_join_all(shards).await? {
+            ticket.sealed.extend(shard.sealed);
+            ticket.flushed.extend(shard.flushed);
+            ticket.flush_ts = ticket.flush_ts.max(shard.flush_ts);
+        }
+        Ok(ticket)
+    }
+
+    pub(crate) async fn is_flushed(
+        &self,
+        id: CollectionId,
+        segments: &[SegmentId],
+        flush_ts: Timestamp,
+    ) -> Result<bool> {
+        let collection = self.parts.root.by_id(id)?;
+        let streaming = self.parts.streaming.get()?;
+        for vchannel in &collection.vchannels {
+            let waits = streaming.growing_segments(vchannel).await?.into_iter().any(|segment| {
+                segments.contains(&segment.segment_id)
+                    || (segment.sealed && segment.min_ts <= flush_ts)
+            });
+            if waits {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) async fn list_segments(&self, id: CollectionId) -> Result<Vec<SegmentStatus>> {
+        let collection = self.parts.root.by_id(id)?;
+        let streaming = self.parts.streaming.get()?;
+        let mut listed = Vec::new();
+        for vchannel in &collection.vchannels {
+            listed.extend(streaming.growing_segments(vchannel).await?.into_iter().map(|segment| {
+                let state =
+                    if segment.sealed { SegmentState::Flushing } else { SegmentState::Growing };
+                SegmentStatus {
+                    id: segment.segment_id,
+                    partition_id: segment.partition_id,
+                    rows: segment.rows,
+                    state,
+                }
+            }));
+        }
+        // After the growing ones: a segment on its way is then seen once, as flushed.
+        for entry in &self.current(id)?.segments {
+            listed.retain(|segment: &SegmentStatus| segment.id != entry.id);
+            listed.push(SegmentStatus {
+                id: entry.id,
+                partition_id: entry.partition_id,
+                rows: entry.rows,
+                state: SegmentState::Flushed,
+            });
+        }
+        Ok(listed)
+    }
+
+    pub(crate) fn stats(&self) -> DataStats {
+        let mut stats = DataStats::default();
+        for manifest in self.manifests.read().values() {
+            for entry in &manifest.segments {
+                stats.segments += 1;
+                stats.rows += entry.rows;
+                stats.deleted_rows += entry.deleted_rows;
+            }
+            stats.bytes += manifest.files().map(|file| file.bytes).sum::<u64>();
+        }
+        stats.pending_builds = self.builds.pending() as u64;
+        stats
+    }
+}

@@ -1,0 +1,139 @@
+//! What building, opening and parameter checks answer besides a result.
+//!
+//! Texts about parameters are Milvus's own, to the letter: clients match on them.
+
+use milvus_types::{Coded, ErrorCode};
+
+/// A parameter that an index does not take.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexParamError {
+    /// At creation; the client sees Milvus's text and the base text of 1100.
+    #[error("{0}: invalid parameter")]
+    Create(String),
+    /// At creation: the metric is not one of the field's type. Milvus's text in full.
+    #[error(
+        "float vector index does not support metric type: {0}: invalid parameter\
+         [expected=valid index params][actual=invalid index params]"
+    )]
+    Metric(String),
+    /// At search.
+    #[error("{0}")]
+    Search(String),
+}
+
+impl Coded for IndexParamError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Create(_) | Self::Metric(_) => ErrorCode::ParameterInvalid,
+            Self::Search(_) => ErrorCode::KnowhereError,
+        }
+    }
+}
+
+/// Why an index was not built.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// The caller asked to stop.
+    #[error("index build was cancelled")]
+    Cancelled,
+    /// The vectors are not of the dimension the index was defined for.
+    #[error("vectors have {got} dimensions, index has {want}")]
+    DimensionMismatch {
+        /// Of the vectors.
+        got: usize,
+        /// Of the index.
+        want: usize,
+    },
+    /// More rows than row numbers of an index reach.
+    #[error("segment has {got} rows, an index takes at most {most}")]
+    TooManyRows {
+        /// Of the segment.
+        got: usize,
+        /// The limit.
+        most: usize,
+    },
+}
+
+impl Coded for BuildError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Cancelled => ErrorCode::Canceled,
+            Self::DimensionMismatch { .. } | Self::TooManyRows { .. } => {
+                ErrorCode::ParameterInvalid
+            }
+        }
+    }
+}
+
+/// Why the bytes of an index were not opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The bytes do not begin as an index does.
+    #[error("not an index file")]
+    NotAnIndex,
+    /// A newer program wrote the file.
+    #[error("index file has version {got}, this program reads up to {want}")]
+    NewerVersion {
+        /// Of the file.
+        got: u32,
+        /// The newest version that is understood.
+        want: u32,
+    },
+    /// The file is shorter or longer than it says.
+    #[error("index file has {got} bytes, its header says {want}")]
+    WrongLength {
+        /// Bytes there are.
+        got: u64,
+        /// Bytes there should be.
+        want: u64,
+    },
+    /// A checksum does not match.
+    #[error("{part} of index file is corrupt: checksum is {got:08x}, want {want:08x}")]
+    Checksum {
+        /// The header or a section.
+        part: String,
+        /// Of the bytes.
+        got: u32,
+        /// As written.
+        want: u32,
+    },
+    /// The checksums match, but the content makes no sense.
+    #[error("index file is malformed: {0}")]
+    Malformed(String),
+    /// The index is one this program has no family for.
+    #[error("index type {0} is not supported yet")]
+    UnsupportedType(String),
+    /// The index was built over other vectors.
+    #[error(
+        "index covers {index_rows} rows of {index_dim} dimensions, segment has {rows} of {dim}"
+    )]
+    OtherVectors {
+        /// Rows of the index.
+        index_rows: usize,
+        /// Dimension of the index.
+        index_dim: usize,
+        /// Rows of the vectors.
+        rows: usize,
+        /// Dimension of the vectors.
+        dim: usize,
+    },
+}
+
+impl OpenError {
+    pub(crate) fn malformed(what: impl Into<String>) -> Self {
+        Self::Malformed(what.into())
+    }
+}
+
+impl Coded for OpenError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::NewerVersion { .. } | Self::UnsupportedType(_) => ErrorCode::IndexNotSupported,
+            Self::NotAnIndex
+            | Self::WrongLength { .. }
+            | Self::Checksum { .. }
+            | Self::Malformed(_)
+            | Self::OtherVectors { .. } => ErrorCode::DataIntegrity,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! One search of a graph: how to go about it, and from candidates to exact hits.
+//!
+//! The number of live rows decides. Few: compare with each of them. Many: walk as if all were live
+//! with `ef` grown by their share, and drop the others at the end. Between: walk through rows that
+//! are not live, keeping `ef` that are. A walk that found too few, or that has cost more than
+//! comparing with all live rows would have, gives way to the next, dearer way; the last, exact
+//! comparison, always finds `min(k, live rows)`.
+
+use milvus_kernel::{Bitset, Scored, TopK, sq8};
+
+use crate::graph::Graph;
+use crate::graph::codes::{self, Coder};
+use crate::graph::space::{FloatSpace, Target};
+use crate::graph::walk::Walk;
+use crate::params::SearchParams;
+use crate::score::Query;
+use crate::vector_index::Hit;
+
+/// Distances that a walk computes for each of its `ef` candidates, roughly, each worth so many
+/// distances of a scan in order (measured; see `benches/hnsw.rs`).
+const WALK_COST: usize = 40;
+/// Up to this many live rows are compared exactly at once, without codes.
+const FEW: usize = 512;
+/// From this share of live rows on, walks ignore which rows are live until the end.
+const MANY: f64 = 0.7;
+/// Larger `ef` than this are walked with heaps rather than a sorted list.
+const LARGE_EF: usize = 1024;
+
+/// The memory of one search at a time.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    walk: Walk,
+    centred: Vec<f32>,
+    coded: Vec<u8>,
+    found: Vec<Scored>,
+    rows: Vec<u32>,
+    distances: Vec<f32>,
+    wide: Option<TopK>,
+    best: Option<TopK>,
+}
+
+impl Scratch {
+    pub(crate) fn new(rows: usize) -> Self {
+        Self { walk: Walk::new(rows), ..Self::default() }
+    }
+}
+
+/// A top-k kept from an earlier search, emptied.
+fn reuse(kept: &mut Option<TopK>, k: usize) -> TopK {
+    let mut top = kept.take().unwrap_or_else(|| TopK::new(0));
+    top.reset(k);
+    top
+}
+
+/// How many candidates get exact scores to find the best `k`.
+fn reranked(k: usize) -> usize {
+    k + k / 2 + 16
+}
+
+/// See [`crate::VectorIndex::search`].
+pub(crate) fn search(
+    graph: &Graph,
+    query: &[f32],
+    k: usize,
+    params: &SearchParams,
+    live: Option<&Bitset>,
+    scratch: &mut Scratch,
+    out: &mut Vec<Hit>,
+) {
+    out.clear();
+    let rows = graph.vectors.rows();
+    let live_count = live.map_or(rows, |live| live.count().min(rows));
+    let k = k.min(live_count);
+    let (Some(entry), true) = (graph.entry, k > 0) else {
+        return;
+    };
+    let search = Search {
+        graph,
+        query: Query::new(graph.metric, query),
+        k,
+        ef: params.ef.max(k).min(rows),
+        live,
+        live_count,
+    };
+    let mut best = reuse(&mut scratch.best, k);
+    if let Some(codes) = &graph.codes {
+        let coder = Coder { metric: graph.metric, mean: codes.mean.as_slice() };
+        let mut coded = std::mem::take(&mut scratch.coded);
+        coded.resize(sq8::stride(query.len()), 0);
+        coder.encode(query, &mut scratch.centred, &mut coded);
+        let space = codes::space(codes.rows.as_slice(), graph.metric, query.len());
+        search.run(&space.query(&coded), true, entry, scratch, &mut best);
+        scratch.coded = coded;
+    } else {
+        let space = FloatSpace {
+            metric: graph.metric,
+            block: graph.vectors.as_slice(),
+            dim: query.len(),
+            inverse_norms: graph.inverse_norms.as_slice(),
+        };
+        search.run(&space.query(search.query), false, entry, scratch, &mut best);
+    }
+    best.drain_sorted(&mut scratch.found);
+    scratch.best = Some(best);
+    out.extend(scratch.found.iter().map(|&scored| graph.metric.hit(scored)));
+}
+
+/// The request.
+struct Search<'a> {
+    graph: &'a Graph,
+    query: Query<'a>,
+    k: usize,
+    ef: usize,
+    live: Option<&'a Bitset>,
+    live_count: usize,
+}
+
+impl Search<'_> {
+    /// Tries the ways to search, the cheapest first, until one has found enough.
+    fn run(
+        &self,
+        target: &impl Target,
+        coded: bool,
+        entry: u32,
+        scratch: &mut Scratch,
+        best: &mut TopK,
+    ) {
+        let rows = self.graph.vectors.rows();
+        let share = self.live_count as f64 / rows as f64;
+        #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
+        let wide_ef = (self.ef as f64 / share).ceil() as usize;
+        let scan_is_cheaper = self.live_count <= wide_ef.saturating_mul(WALK_COST);
+        if self.live_count <= FEW || scan_is_cheaper {
+            return self.scan(target, coded, scratch, best);
+        }
+        let start = self.descend(target, entry, &mut scratch.walk);
+        if share >= MANY && wide_ef <= LARGE_EF {
+            let links = self.graph.links();
+            let found = &mut scratch.found;
+            scratch.walk.nearest(target, &links, 0, start, wide_ef, found);
+            self.rerank(true, scratch, best);
+        }
+        if !best.is_full() && self.walk_wanted(target, start, scratch) {
+            best.reset(self.k);
+            self.rerank(true, scratch, best);
+        }
+        if !best.is_full() {
+            self.scan(target, coded, scratch, best);
+        }
+    }
+
+    /// Compares with every live row, by code first where there are codes and many rows.
+    fn scan(&self, target: &impl Target, coded: bool, scratch: &mut Scratch, best: &mut TopK) {
+        best.reset(self.k);
+        if coded && self.live_count > FEW {
+            self.scan_codes(target, scratch);
+            self.rerank(false, scratch, best);
+        } else {
+            self.graph.scan().run(&[self.query], self.live, &mut |_, scored| {
+                best.push(scored);
+            });
+        }
+    }
+
+    fn descend(&self, target: &impl Target, entry: u32, walk: &mut Walk) -> Scored {
+        let links = self.graph.links();
+        let top = links.layout.levels.get(entry as usize).copied().unwrap_or(0);
+        let mut nearest = walk.start(target, entry);
+        for level in (1..=usize::from(top)).rev() {
+            nearest = walk.descend(target, &links, level, nearest);
+        }
+        nearest
+    }
+
+    /// Walks through rows that are not live, into `scratch.found`; false if that costs too much.
+    fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) -> bool {
+        let links = self.graph.links();
+        let groups = self.graph.duplicates.view();
+        let mut wide = reuse(&mut scratch.wide, self.ef);
+        let budget = self.live_count.max(WALK_COST * self.ef);
+        let wanted = |row| self.live.is_none_or(|live| groups.any_live(row, live));
+        let done = scratch.walk.nearest_wanted(target, &links, start, budget, wanted, &mut wide);
+        wide.drain_sorted(&mut scratch.found);
+        scratch.wide = Some(wide);
+        done
+    }
+
+    fn is_live(&self, row: u32) -> bool {
+        self.live.is_none_or(|live| live.get(row as usize))
+    }
+
+    /// Computes the exact scores of the best live rows of `scratch.found`, and, where they are rows
+    /// of the graph, of those that they stand for.
+    fn rerank(&self, linked: bool, scratch: &mut Scratch, best: &mut TopK) {
+        let groups = self.graph.duplicates.view();
+        let Scratch { found, rows, distances, .. } = scratch;
+        rows.clear();
+        for row in found.iter().map(|scored| scored.row()) {
+            if rows.len() >= reranked(self.k) {
+                break;
+            }
+            if self.is_live(row) {
+                rows.push(row);
+            }
+            if linked && !groups.is_empty() {
+                rows.extend(groups.others(row).iter().filter(|&&other| self.is_live(other)));
+            }
+        }
+        distances.resize(rows.len(), 0.0);
+        let block = self.graph.vectors.as_slice();
+        self.query.gather(block, self.graph.inverse_norms.as_slice(), rows, distances);
+        for (&row, &distance) in rows.iter().zip(&*distances) {
+            best.push(Scored::new(distance, row));
+        }
+    }
+
+    /// Puts the live rows of the best codes into `scratch.found`, best first.
+    fn scan_codes(&self, target: &impl Target, scratch: &mut Scratch) {
+        const CHUNK: usize = 256;
+        let mut wide = reuse(&mut scratch.wide, reranked(self.k).max(self.ef.min(self.k * 4)));
+        let rows = &mut scratch.rows;
+        scratch.distances.resize(CHUNK, 0.0);
+        let mut flush = |rows: &mut Vec<u32>| {
+            let distances = &mut scratch.distances[..rows.len()];
+            target.distances(rows, distances);
+            for (&row, &distance) in rows.iter().zip(&*distances) {
+                wide.push(Scored::new(distance, row));
+            }
+            rows.clear();
+        };
+        rows.clear();
+        let count = self.graph.vectors.rows();
+        let words = count.div_ceil(64);
+        for word in 0..words {
+            let mut bits =
+                self.live.map_or(u64::MAX, |live| live.words().get(word).copied().unwrap_or(0));
+            while bits != 0 {
+                let row = word * 64 + bits.trailing_zeros() as usize;
+                bits &= bits - 1;
+                if row < count {
+                    rows.push(crate::brute::row_number(row));
+                    if rows.len() == CHUNK {
+                        flush(rows);
+                    }
+                }
+            }
+        }
+        flush(rows);
+        wide.drain_sorted(&mut scratch.found);
+        scratch.wide = Some(wide);
+    }
+}

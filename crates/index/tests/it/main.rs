@@ -1,0 +1,7 @@
+//! Indexes through their public API: answers, edge cases, files.
+
+mod answers;
+mod data;
+mod edges;
+mod files;
+mod quality;

@@ -1,0 +1,72 @@
+//! Recall: how many of the true nearest rows a graph finds, with and without filters.
+
+use milvus_index::{IndexType, VectorIndex, Vectors, brute_force};
+use milvus_kernel::Bitset;
+use milvus_types::MetricType;
+
+use crate::data::{METRICS, built, clustered, search, vectors};
+
+const K: usize = 10;
+
+/// The share of true nearest rows found for `queries`, rows as near as the last counted in.
+fn recall(
+    index: &dyn VectorIndex,
+    segment: &Vectors,
+    queries: &[f32],
+    ef: usize,
+    live: Option<&Bitset>,
+) -> f64 {
+    let (mut found, mut wanted) = (0, 0);
+    for query in queries.chunks_exact(segment.dim()) {
+        let want = brute_force(index.metric(), query, segment.as_slice(), live, K);
+        let hits = search(index, query, K, ef, live);
+        assert!(live.is_none_or(|live| hits.iter().all(|hit| live.get(hit.row as usize))));
+        found += hits.iter().filter(|hit| want.contains(hit)).count();
+        wanted += want.len();
+    }
+    found as f64 / wanted as f64
+}
+
+#[test]
+fn graphs_built_by_one_or_two_threads_find_the_nearest() {
+    let dim = 48;
+    let segment = vectors(clustered(6000, dim, 300, 0.4, 1), dim);
+    let queries = clustered(100, dim, 300, 0.4, 1);
+    for metric in METRICS {
+        for threads in [1, 2] {
+            let index = built(IndexType::Hnsw, metric, &segment, threads).into_index();
+            let share = recall(&*index, &segment, &queries, 64, None);
+            assert!(share >= 0.95, "{metric} {threads} threads: {share}");
+        }
+    }
+}
+
+#[test]
+fn tight_clusters_that_codes_cannot_tell_apart_are_walked_on_vectors() {
+    let dim = 32;
+    let segment = vectors(clustered(4000, dim, 8, 0.0005, 2), dim);
+    for metric in [MetricType::L2, MetricType::Cosine] {
+        let index = built(IndexType::AutoIndex, metric, &segment, 2).into_index();
+        let queries = &segment.as_slice()[..50 * dim];
+        let share = recall(&*index, &segment, queries, 64, None);
+        assert!(share >= 0.9, "{metric}: {share}");
+    }
+}
+
+#[test]
+fn filters_of_any_share_keep_recall_also_where_they_follow_the_vectors() {
+    let dim = 48;
+    let rows = 8000;
+    let segment = vectors(clustered(rows, dim, 200, 0.4, 4), dim);
+    let queries = clustered(40, dim, 200, 0.4, 4);
+    let index = built(IndexType::AutoIndex, MetricType::Cosine, &segment, 2).into_index();
+    for percent in [99, 90, 70, 40, 20, 5, 1] {
+        let scattered = Bitset::from_bools((0..rows).map(|row| row * 7919 % 100 < percent));
+        // Rows of a cluster are live together, so for most queries nothing near is live.
+        let together = Bitset::from_bools((0..rows).map(|row| row % 200 < percent * 2));
+        for (name, live) in [("scattered", scattered), ("together", together)] {
+            let share = recall(&*index, &segment, &queries, 64, Some(&live));
+            assert!(share >= 0.93, "{name} {percent} %: {share}");
+        }
+    }
+}

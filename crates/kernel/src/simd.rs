@@ -1,0 +1,172 @@
+//! The choice of instruction set: one table of functions, picked once for the life of the process.
+//!
+//! A table is reachable only through [`kernels`], which has checked that the CPU has the features
+//! its functions were compiled for; that check is what makes calling them sound.
+
+use std::sync::OnceLock;
+
+use crate::portable;
+
+/// The instruction sets there are kernels for, slowest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Any CPU.
+    Portable,
+    /// AVX2 and FMA.
+    Avx2,
+    /// AVX-512 F, BW, VL and VNNI.
+    Avx512,
+}
+
+impl Level {
+    /// Every level, slowest first.
+    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+
+    /// The name `MILVUS_SIMD` knows it by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Portable => "portable",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// Whether this CPU can run it.
+    pub fn is_supported(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return match self {
+            Self::Portable => true,
+            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx512 => {
+                is_x86_feature_detected!("avx512f")
+                    && is_x86_feature_detected!("avx512bw")
+                    && is_x86_feature_detected!("avx512vl")
+                    && is_x86_feature_detected!("avx512vnni")
+                    && is_x86_feature_detected!("fma")
+            }
+        };
+        #[cfg(not(target_arch = "x86_64"))]
+        return self == Self::Portable;
+    }
+}
+
+/// One row against a query.
+pub(crate) type F32Pair = unsafe fn(&[f32], &[f32]) -> f32;
+/// Four rows against a query.
+pub(crate) type F32Quad = unsafe fn(&[f32], [&[f32]; 4]) -> [f32; 4];
+/// Inner products with a query and squared norms of four rows.
+pub(crate) type F32QuadNorms = unsafe fn(&[f32], [&[f32]; 4]) -> ([f32; 4], [f32; 4]);
+/// Codes of one row against codes of another.
+pub(crate) type CodePair = unsafe fn(&[u8], &[u8]) -> i32;
+/// Codes of four rows against codes of a query.
+pub(crate) type CodeQuad = unsafe fn(&[u8], [&[u8]; 4]) -> [i32; 4];
+
+/// The functions of one instruction set. All slices of one call have the same length.
+pub(crate) struct Kernels {
+    pub(crate) level: Level,
+    pub(crate) l2: F32Pair,
+    pub(crate) ip: F32Pair,
+    pub(crate) l2_x4: F32Quad,
+    pub(crate) ip_x4: F32Quad,
+    pub(crate) ip_norm_x4: F32QuadNorms,
+    pub(crate) code: CodePair,
+    pub(crate) code_x4: CodeQuad,
+}
+
+static PORTABLE: Kernels = Kernels {
+    level: Level::Portable,
+    l2: portable::l2,
+    ip: portable::ip,
+    l2_x4: portable::l2_x4,
+    ip_x4: portable::ip_x4,
+    ip_norm_x4: portable::ip_norm_x4,
+    code: portable::code,
+    code_x4: portable::code_x4,
+};
+
+#[cfg(target_arch = "x86_64")]
+static AVX2: Kernels = Kernels {
+    level: Level::Avx2,
+    l2: crate::avx2::l2,
+    ip: crate::avx2::ip,
+    l2_x4: crate::avx2::l2_x4,
+    ip_x4: crate::avx2::ip_x4,
+    ip_norm_x4: crate::avx2::ip_norm_x4,
+    code: crate::avx2::code,
+    code_x4: crate::avx2::code_x4,
+};
+
+#[cfg(target_arch = "x86_64")]
+static AVX512: Kernels = Kernels {
+    level: Level::Avx512,
+    l2: crate::avx512::l2,
+    ip: crate::avx512::ip,
+    l2_x4: crate::avx512::l2_x4,
+    ip_x4: crate::avx512::ip_x4,
+    ip_norm_x4: crate::avx512::ip_norm_x4,
+    code: crate::avx512::code,
+    code_x4: crate::avx512::code_x4,
+};
+
+/// The table of `level`, or of the portable level where the CPU lacks it.
+pub(crate) fn kernels_of(level: Level) -> &'static Kernels {
+    if !level.is_supported() {
+        return &PORTABLE;
+    }
+    #[cfg(target_arch = "x86_64")]
+    return match level {
+        Level::Portable => &PORTABLE,
+        Level::Avx2 => &AVX2,
+        Level::Avx512 => &AVX512,
+    };
+    #[cfg(not(target_arch = "x86_64"))]
+    return &PORTABLE;
+}
+
+/// The table of this process.
+#[inline]
+pub(crate) fn kernels() -> &'static Kernels {
+    static CHOSEN: OnceLock<&'static Kernels> = OnceLock::new();
+    CHOSEN.get_or_init(|| kernels_of(choose(std::env::var("MILVUS_SIMD").ok().as_deref())))
+}
+
+/// The level that `forced` asks for if the CPU has it, else the best one.
+fn choose(forced: Option<&str>) -> Level {
+    let wanted = Level::ALL
+        .into_iter()
+        .find(|level| forced.is_some_and(|name| level.name().eq_ignore_ascii_case(name.trim())));
+    match wanted {
+        Some(level) if level.is_supported() => level,
+        _ => Level::ALL
+            .into_iter()
+            .rev()
+            .find(|level| level.is_supported())
+            .unwrap_or(Level::Portable),
+    }
+}
+
+/// The level in use.
+pub fn level() -> Level {
+    kernels().level
+}
+
+/// One line about the CPU and the kernels in use, for logs.
+pub fn cpu() -> String {
+    let supported: Vec<&str> =
+        Level::ALL.into_iter().filter(|level| level.is_supported()).map(Level::name).collect();
+    format!("{} simd={} supported={}", std::env::consts::ARCH, level().name(), supported.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lower_level_can_be_forced_and_nonsense_is_ignored() {
+        assert_eq!(choose(Some("portable")), Level::Portable);
+        let best = choose(None);
+        assert!(best.is_supported());
+        assert_eq!(choose(Some("mmx")), best);
+        assert!(cpu().contains(&format!("simd={}", level().name())));
+    }
+}

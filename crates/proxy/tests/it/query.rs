@@ -1,0 +1,78 @@
+//! Queries over several shards.
+
+use milvus_proxy::api::{QueryApiReply, QueryApiRequest};
+use milvus_types::{KeyValue, Result};
+
+use crate::roles::{House, optional_int64s, strings};
+
+async fn query(
+    house: &House,
+    expr: &str,
+    params: &[(&str, &str)],
+    output: &[&str],
+) -> Result<QueryApiReply> {
+    let pairs = params.iter().map(|(key, value)| KeyValue::new(*key, *value));
+    let request = QueryApiRequest {
+        collection_name: "c".to_owned(),
+        expr: expr.to_owned(),
+        output_fields: output.iter().map(|name| (*name).to_owned()).collect(),
+        query_params: pairs.collect(),
+        ..QueryApiRequest::default()
+    };
+    house.proxy.query(&house.cx, request).await
+}
+
+async fn house() -> House {
+    let house = House::collection(3).await;
+    house.insert(&(0..40).rev().collect::<Vec<_>>()).await;
+    house
+}
+
+#[tokio::test]
+async fn rows_come_in_order_of_keys_and_the_key_is_always_there() {
+    let house = house().await;
+    let reply = query(&house, "id >= 10", &[("limit", "3"), ("offset", "2")], &["size"]);
+    let reply = reply.await.unwrap();
+    let names: Vec<_> = reply.columns.iter().map(|column| column.field.name.as_str()).collect();
+    assert_eq!(names, ["$meta", "id"]);
+    assert_eq!(
+        strings(&reply.columns[0].values),
+        [r#"{"size":12}"#, r#"{"size":13}"#, r#"{"size":14}"#]
+    );
+    assert_eq!(optional_int64s(&reply.columns[1].values), [Some(12), Some(13), Some(14)]);
+    assert_eq!(reply.output_fields, ["size"]);
+}
+
+#[tokio::test]
+async fn counting() {
+    let house = house().await;
+    let reply = query(&house, "", &[], &["count(*)"]).await.unwrap();
+    assert_eq!(reply.columns[0].field.name, "count(*)");
+    assert_eq!(optional_int64s(&reply.columns[0].values), [Some(40)]);
+    let reply = query(&house, "n is null", &[], &["count(*)"]).await.unwrap();
+    assert_eq!(optional_int64s(&reply.columns[0].values), [Some(20)]);
+}
+
+#[tokio::test]
+async fn what_milvus_refuses_is_refused_in_its_words() {
+    let house = house().await;
+    for (expr, params, output, reason) in [
+        ("", &[][..], &[][..], "empty expression should be used with limit: invalid parameter"),
+        (
+            "",
+            &[("limit", "1")],
+            &["count(*)"],
+            "count entities with pagination is not allowed: invalid parameter",
+        ),
+        ("id > 0", &[], &["nope("], "parse output field name failed: nope(: invalid parameter"),
+        (
+            "id",
+            &[],
+            &[],
+            "failed to create query plan: predicate is not a boolean expression: id, data type: \
+             Int64: invalid parameter",
+        ),
+    ] {
+        assert_eq!(query(&house, expr, params, output).await.unwrap_err().reason, reason);
+    }
+}

@@ -1,0 +1,188 @@
+//! Opening a segment: map its files, check every byte once, put the parts together.
+//!
+//! A corrupt or missing index is not fatal: it is reported, and the segment answers by exact search,
+//! slower but right. A corrupt column, key or delete file fails the load.
+
+use std::sync::Arc;
+
+use arrow::buffer::Buffer;
+use bytes::Bytes;
+use futures::future::{join_all, try_join, try_join_all};
+use milvus_base::{CpuPool, Governor, Priority, Purpose, Reservation};
+use milvus_format::delete_file::read_deletes;
+use milvus_format::{FileMeta, IndexEntry, KeyIndex, SegmentFile, SegmentEntry, open_segment};
+use milvus_index::VectorIndex;
+use milvus_roles::LoadSegment;
+use milvus_segment::{
+    SealedParts, SealedSegment, Segment as _, SegmentIndex, merge_deletes, vectors,
+};
+use milvus_storage::ObjectStore;
+use milvus_types::error::OrFailure;
+use milvus_types::{Collection, ErrorCode, Failure, MetricType, Result, SegmentId, Timestamp};
+
+use crate::{error, files};
+
+/// Memory that any loaded segment takes.
+const OVERHEAD_BYTES: u64 = 64 << 10;
+/// Memory that one deleted row takes.
+const DELETE_BYTES: u64 = 40;
+
+/// What loading needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Loader {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) cpu: Arc<CpuPool>,
+    pub(crate) governor: Arc<Governor>,
+}
+
+/// An open segment and the memory charged for it.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) segment: Arc<SealedSegment>,
+    pub(crate) file_bytes: u64,
+    pub(crate) memory: Reservation,
+}
+
+impl Loader {
+    /// Opens the segment of `request`. Mapped files are the system's to cache; indexes, deletes and
+    /// bookkeeping are charged to the memory governor first.
+    pub(crate) async fn load(&self, request: LoadSegment) -> Result<Loaded> {
+        let LoadSegment { collection, segment: entry, deletes } = request;
+        let mut memory = self
+            .governor
+            .try_reserve(Purpose::Load, predicted_bytes(&entry, deletes.len()))
+            .map_err(|error| error::memory(&error))?;
+        let (file, (key_index, persisted)) = try_join(
+            self.columns(&entry.columns),
+            try_join(self.key_index(&entry.key_index), self.deletes(&entry)),
+        )
+        .await?;
+        let opened = entry.indexes.iter().map(|index| self.index(&collection, entry.id, index, &file));
+        let indexes = join_all(opened).await.into_iter().flatten().collect();
+        let pk_field = collection.schema.primary_key().map(|field| field.name.clone());
+        let (id, partition_id) = (entry.id, entry.partition_id);
+        let open = move || {
+            SealedSegment::open(SealedParts {
+                id,
+                partition_id,
+                pk_field: pk_field.unwrap_or_default(),
+                file,
+                deletes: merge_deletes(persisted.into_iter().chain(deletes)),
+                indexes,
+                key_index: Some(key_index),
+            })
+        };
+        let segment =
+            self.cpu.run(Priority::Write, open).await.map_err(error::cpu)?.or_failure()?;
+        memory
+            .resize(segment.memory_bytes() + OVERHEAD_BYTES)
+            .map_err(|error| error::memory(&error))?;
+        let file_bytes = entry.files().map(|file| file.bytes).sum();
+        Ok(Loaded { segment: Arc::new(segment), file_bytes, memory })
+    }
+
+    async fn columns(&self, meta: &FileMeta) -> Result<SegmentFile> {
+        let bytes = files::map(&*self.store, meta).await?;
+        files::verify(&self.cpu, &bytes, meta).await?;
+        let file = meta.clone();
+        let open = move || open_segment(&Buffer::from(bytes), &file);
+        self.open(meta, open).await
+    }
+
+    async fn key_index(&self, meta: &FileMeta) -> Result<KeyIndex> {
+        let bytes = files::map(&*self.store, meta).await?;
+        // Opening it verifies its own checksum over all its bytes.
+        self.open(meta, move || KeyIndex::open(&bytes)).await
+    }
+
+    /// What the delete files hold.
+    async fn deletes(&self, entry: &SegmentEntry) -> Result<Vec<(u32, Timestamp)>> {
+        let lists = try_join_all(entry.delete_files.iter().map(|deletes| async {
+            let bytes = files::map(&*self.store, &deletes.file).await?;
+            files::verify(&self.cpu, &bytes, &deletes.file).await?;
+            self.open(&deletes.file, move || read_deletes(&bytes)).await
+        }));
+        let entries = lists.await?.into_iter().flatten();
+        Ok(entries.map(|entry| (entry.row, entry.timestamp)).collect())
+    }
+
+    /// Runs `open` on the CPU pool; its error names the file.
+    async fn open<T, E>(
+        &self,
+        meta: &FileMeta,
+        open: impl FnOnce() -> Result<T, E> + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        E: milvus_types::Coded + std::error::Error + Send + 'static,
+    {
+        let opened = self.cpu.run(Priority::Write, open).await.map_err(error::cpu)?;
+        opened.map_err(|error| Failure::from(&error).context(&meta.path))
+    }
+
+    /// An index, or nothing (and a report) where it cannot be opened.
+    async fn index(
+        &self,
+        collection: &Collection,
+        segment_id: SegmentId,
+        entry: &IndexEntry,
+        file: &SegmentFile,
+    ) -> Option<SegmentIndex> {
+        match self.try_index(collection, segment_id, entry, file).await {
+            Ok(index) => Some(index),
+            Err(failure) => {
+                tracing::error!(
+                    collection = %collection.name, segment = %segment_id, index = %entry.index_id,
+                    %failure, "index cannot be opened; the segment is searched without it"
+                );
+                None
+            }
+        }
+    }
+
+    async fn try_index(
+        &self,
+        collection: &Collection,
+        segment_id: SegmentId,
+        entry: &IndexEntry,
+        file: &SegmentFile,
+    ) -> Result<SegmentIndex> {
+        let missing = |what: &str| {
+            let what = format!("{what} of index {} is not there", entry.index_id);
+            Failure::wrap(ErrorCode::DataIntegrity, what)
+        };
+        let field = collection.schema.field_by_id(entry.field_id).ok_or_else(|| missing("field"))?;
+        let metric = MetricType::parse(&entry.metric).ok_or_else(|| missing("metric"))?;
+        let column =
+            file.rows.column_by_name(&field.name).cloned().ok_or_else(|| missing("column"))?;
+        let vectors = vectors(segment_id, &field.name, &column).or_failure()?;
+        let bytes = files::map(&*self.store, &entry.file).await?;
+        let open = move || milvus_index::open(Arc::new(Mapped(bytes)), vectors);
+        let index: Arc<dyn VectorIndex> = self.open(&entry.file, open).await?;
+        if index.metric() != metric {
+            let what = format!(
+                "index {} has metric {}, its manifest says {metric}",
+                entry.index_id,
+                index.metric()
+            );
+            return Err(Failure::wrap(ErrorCode::DataIntegrity, what));
+        }
+        Ok(SegmentIndex { field: field.name.clone(), metric, index })
+    }
+}
+
+/// A mapped file as an index takes it.
+struct Mapped(Bytes);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What loading `entry` will take, before it is known exactly.
+fn predicted_bytes(entry: &SegmentEntry, deletes: usize) -> u64 {
+    let indexes: u64 = entry.indexes.iter().map(|index| index.file.bytes).sum();
+    let persisted: u64 = entry.delete_files.iter().map(|deletes| deletes.rows).sum();
+    OVERHEAD_BYTES + indexes + (persisted + deletes as u64) * DELETE_BYTES
+}

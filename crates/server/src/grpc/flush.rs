@@ -1,0 +1,51 @@
+//! Flush and its polling.
+
+use std::collections::HashMap;
+
+use milvus_proto::{milvus as pb, schema};
+use milvus_proxy::api::{FlushStateRequest, FlushedCollection};
+use milvus_types::{Result, SegmentId};
+
+use super::call::Call;
+use crate::wire::status::success;
+
+pub(super) async fn flush(call: &Call<'_>, request: pb::FlushRequest) -> Result<pb::FlushResponse> {
+    let cx = call.context(&request.db_name);
+    let flushed = call.proxy.flush(&cx, &request.collection_names).await?;
+    Ok(pb::FlushResponse {
+        status: Some(success()),
+        db_name: cx.db_name,
+        coll_seg_i_ds: by_name(&flushed, |one| segment_ids(&one.ticket.sealed)),
+        flush_coll_seg_i_ds: by_name(&flushed, |one| segment_ids(&one.ticket.flushed)),
+        coll_seal_times: by_name(&flushed, |one| {
+            i64::try_from(one.seal_time_ms / 1000).unwrap_or(i64::MAX)
+        }),
+        coll_flush_ts: by_name(&flushed, |one| one.ticket.flush_ts.0),
+        channel_cps: HashMap::new(),
+    })
+}
+
+pub(super) async fn state(
+    call: &Call<'_>,
+    request: pb::GetFlushStateRequest,
+) -> Result<pb::GetFlushStateResponse> {
+    let cx = call.context(&request.db_name);
+    let state = FlushStateRequest {
+        segments: request.segment_i_ds.into_iter().map(SegmentId).collect(),
+        flush_ts: request.flush_ts,
+        collection_name: request.collection_name,
+    };
+    let flushed = call.proxy.flush_state(&cx, state).await?;
+    Ok(pb::GetFlushStateResponse { status: Some(success()), flushed })
+}
+
+fn by_name<T>(
+    flushed: &[FlushedCollection],
+    value: impl Fn(&FlushedCollection) -> T,
+) -> HashMap<String, T> {
+    flushed.iter().map(|one| (one.name.clone(), value(one))).collect()
+}
+
+fn segment_ids(segments: &[SegmentId]) -> schema::LongArray {
+    schema::LongArray { data: segments.iter().map(|segment| segment.0).collect() }
+}

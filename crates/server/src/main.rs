@@ -1,0 +1,60 @@
+//! The binary `milvus`: reads the command line and the configuration, and runs the server.
+
+use std::fmt::Display;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use milvus_server::cli::{Cli, Run};
+use milvus_server::config::Config;
+use milvus_server::{logging, run};
+
+/// The allocator of release builds: its statistics tell real memory from fragmentation.
+#[cfg(all(feature = "jemalloc", not(debug_assertions)))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// The exit code of a command line or configuration that cannot be right.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match Cli::parse().into_run(environment) {
+        Ok(asked_for) => start(asked_for),
+        Err(error) => refuse(USAGE, &error),
+    }
+}
+
+fn start(asked_for: Run) -> ExitCode {
+    let config = match Config::load(&asked_for.sources) {
+        Ok(config) => config,
+        Err(error) => return refuse(USAGE, &error),
+    };
+    if let Err(error) = logging::start(&config, asked_for.log_level_is_flag) {
+        return refuse(USAGE, &error);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("milvus-async")
+        .enable_all()
+        .build();
+    let served = match runtime {
+        Ok(runtime) => {
+            let served = runtime.block_on(run::standalone(config, asked_for.memory_limit));
+            // Requests that did not end in time are not waited for again.
+            runtime.shutdown_background();
+            served
+        }
+        Err(error) => Err(error.into()),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse(1, &error),
+    }
+}
+
+/// Tells on standard error why nothing runs.
+fn refuse(code: u8, error: &dyn Display) -> ExitCode {
+    eprintln!("milvus: {error}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,50 @@
+//! Why the server did not start.
+
+use std::io;
+use std::net::SocketAddr;
+
+use milvus_storage::LockError;
+use milvus_types::Failure;
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data directory is another server's, or cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] LockError),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; choose another port with {flag}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that sets its port.
+        flag: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Metrics could not be set up.
+    #[error("cannot set up metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// A role did not start.
+    #[error("cannot start {role}: {failure}")]
+    Role {
+        /// The role.
+        role: &'static str,
+        /// Why.
+        failure: Failure,
+    },
+    /// A test asked for a defect that there is not.
+    #[error(
+        "MILVUS_PLANTED_BUG={name} is not known: want ack-before-append, skip-sync, drop-last-on-replay or lose-deletes"
+    )]
+    UnknownPlantedBug {
+        /// What was asked for.
+        name: String,
+    },
+    /// Serving ended before anybody asked for it.
+    #[error("serving failed: {0}")]
+    Serve(#[from] tonic::transport::Error),
+    /// The system refused something.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}

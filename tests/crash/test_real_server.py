@@ -1,0 +1,35 @@
+"""A short kill -9 loop against the real server, and planted bugs of the real server being found."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+CHECKER = pathlib.Path(__file__).parent / "checker.py"
+BINARY = os.environ.get("MILVUS_BIN")
+pytestmark = pytest.mark.skipif(
+    "MILVUS_TEST_PEER" in os.environ, reason="needs the server of this repository"
+)
+
+
+def check(tmp_path, *args):
+    assert BINARY, "MILVUS_BIN is not set; scripts/test builds the server and sets it"
+    command = [sys.executable, CHECKER, "--server", BINARY, "--folder", tmp_path / "run", *args]
+    ended = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=110
+    )
+    return ended.returncode, ended.stdout + ended.stderr
+
+
+def test_nothing_is_lost_in_a_short_loop(tmp_path):
+    status, text = check(tmp_path, "--cycles", 8, "--seed", 11)
+    assert status == 0, text
+
+
+@pytest.mark.parametrize("bug", ["ack-before-append", "drop-last-on-replay", "lose-deletes"])
+def test_planted_bug_of_the_server_is_found(tmp_path, bug):
+    status, text = check(tmp_path, "--cycles", 30, "--seed", 12, "--planted", bug)
+    assert status == 1, text
+    assert "VIOLATED" in text
