@@ -108,7 +108,9 @@ class Loop:
     def compare(self):
         store = self.control.store()
         try:
-            return self.model.compare(store.observe())
+            found = self.model.compare(store.observe())
+            self.model.assume(store.loaded_here)
+            return found
         except Corrupt as corrupt:
             return [Violation("corrupt", ("server",), "consistent answers", str(corrupt))]
         finally:

@@ -104,6 +104,7 @@ class FakeStore:
 
     def __init__(self, server):
         self.server = server
+        self.loaded_here = []
 
     def close(self):
         pass

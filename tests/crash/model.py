@@ -66,6 +66,11 @@ class Model:
         with self._lock:
             self._doubts.append(operation)
 
+    def assume(self, cells):
+        """The comparison itself made these cells 1 (it loads a collection to see its rows)."""
+        with self._lock:
+            self._acked.update(dict.fromkeys(cells, 1))
+
     def get(self, cell):
         with self._lock:
             return self._acked.get(cell)

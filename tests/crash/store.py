@@ -36,6 +36,7 @@ class PymilvusStore:
     def __init__(self, uri, timeout_s=3.0):
         self.client = MilvusClient(uri=uri, timeout=10)
         self.timeout = timeout_s
+        self.loaded_here = []  # what `observe` had to load to see its rows
 
     def close(self):
         self.client.close()
@@ -118,6 +119,7 @@ class PymilvusStore:
 
     def _load_again(self, name):
         """A crash may have come before the index, or between index and load."""
+        self.loaded_here.append(("load", name))
         if self.client.list_indexes(name):
             self.client.load_collection(name, timeout=10)
         else:

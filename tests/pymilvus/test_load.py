@@ -1,6 +1,17 @@
 """Load and release: states, progress, and what is refused without them."""
 
-from support import count, make, query_ids, refused, rows, vector, vector_index
+from pymilvus import DataType
+from support import (
+    DIM,
+    count,
+    make,
+    query_ids,
+    refused,
+    rows,
+    simple_schema,
+    vector,
+    vector_index,
+)
 
 
 def state(client, name, **options):
@@ -18,9 +29,18 @@ def test_states_from_nothing_to_loaded_and_back(client, name):
     assert state(client, name) == "NotLoad"
 
 
-def test_load_needs_a_vector_index(client, name):
+def test_load_needs_an_index(client, name):
     make(client, name, loaded=False)
-    with refused("there is no vector index on field: [vector], please create index firstly"):
+    with refused(f"index not found[collection={name}]", code=700):
+        client.load_collection(name)
+
+
+def test_load_needs_an_index_on_every_vector_field(client, name):
+    schema = simple_schema(client)
+    schema.add_field("second", DataType.FLOAT_VECTOR, dim=DIM)
+    client.create_collection(name, schema=schema)
+    client.create_index(name, vector_index(client))
+    with refused("there is no vector index on field: [second], please create index firstly"):
         client.load_collection(name)
 
 

@@ -171,9 +171,11 @@ def refusal(binary, *args, config=None, folder=None):
     return ended.stdout + ended.stderr
 
 
-def test_unknown_config_key_is_named(binary, tmp_path):
-    text = refusal(binary, config="proxy:\n  maxNameLenght: 3\n", folder=tmp_path)
-    assert "maxNameLenght" in text
+def test_unknown_config_key_is_named(new, tmp_path):
+    """Milvus's own file has hundreds of keys: one that is not used is named, and does no harm."""
+    (tmp_path / "milvus.yaml").write_text("proxy:\n  maxNameLenght: 3\n")
+    server = new(args=["--config", str(tmp_path / "milvus.yaml")]).start()
+    assert "maxNameLenght" in server.log_text()
 
 
 def test_wrong_config_value_is_named_with_what_was_expected(binary, tmp_path):

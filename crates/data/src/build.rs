@@ -5,9 +5,7 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 use bytes::Bytes;
 use milvus_format::{FileMeta, IndexEntry, open_segment, path, verify};
-use milvus_index::{
-    Build, BuildError as IndexBuildError, IndexType, Vectors, check_build_params,
-};
+use milvus_index::{Build, BuildError as IndexBuildError, IndexType, Vectors, check_build_params};
 use milvus_roles::BuildIndex;
 use milvus_segment::vectors;
 use milvus_storage::ObjectStore;

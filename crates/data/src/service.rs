@@ -11,8 +11,8 @@ use milvus_format::IndexEntry;
 use milvus_index::estimate_build_bytes;
 use milvus_roles::{BuildIndex, DataNode};
 use milvus_storage::ObjectStore;
-use milvus_types::error::OrFailure;
 use milvus_types::Result;
+use milvus_types::error::OrFailure;
 use tokio::sync::Semaphore;
 
 use crate::build;
@@ -121,8 +121,7 @@ impl DataService {
 
     /// Takes `bytes` from the governor, waiting for room for as long as the options say.
     async fn reserve(&self, bytes: u64) -> Result<Reservation, BuildError> {
-        let fits_some_day =
-            |error: &milvus_base::MemoryLimitExceeded| bytes <= error.limit_bytes;
+        let fits_some_day = |error: &milvus_base::MemoryLimitExceeded| bytes <= error.limit_bytes;
         let attempt = || async { self.governor.try_reserve(Purpose::Build, bytes) };
         Ok(self.options.memory_wait.retry(&self.clock, fits_some_day, attempt).await?)
     }

@@ -10,10 +10,12 @@ mod placeholder;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::future::join_all;
+use milvus_base::Priority;
 use milvus_expr::Plan;
 use milvus_index::{IndexType, check_range_params, check_search_params};
-use milvus_roles::{SearchReply, SearchRequest};
+use milvus_roles::{SearchReply, SearchRequest, ShardHit};
 use milvus_segment::{Queries, RangeBounds};
 use milvus_types::error::OrFailure as _;
 use milvus_types::{
@@ -22,7 +24,7 @@ use milvus_types::{
 };
 
 use crate::Proxy;
-use crate::api::{Context, SearchApiReply, SearchApiRequest};
+use crate::api::{Context, Placeholder, SearchApiReply, SearchApiRequest};
 use crate::output_fields::{self, Output};
 use crate::{fetch, plan};
 use merge::Merged;
@@ -83,7 +85,7 @@ impl Proxy {
         let metric = metric(&index, params.metric.as_deref())?;
         check_index_params(&index, &params)?;
         let range = check_range_params(metric, &params.search).or_failure()?;
-        let queries = placeholder::decode(request.placeholder, field)?;
+        let queries = self.decode(request.placeholder, field).await?;
 
         let consistency = request.consistency;
         let snapshot =
@@ -109,6 +111,18 @@ impl Proxy {
             mvcc,
             collection,
         })
+    }
+
+    async fn decode(
+        &self,
+        placeholder: Option<Placeholder>,
+        field: &FieldSchema,
+    ) -> Result<Queries> {
+        let vectors = placeholder.as_ref().map_or(&[][..], |placeholder| &placeholder.values);
+        let bytes = vectors.iter().map(Bytes::len).sum();
+        let field = field.clone();
+        self.compute(Priority::Search, bytes, move || placeholder::decode(placeholder, &field))
+            .await
     }
 
     /// The index of a vector field, by whose metric it is searched.
@@ -146,13 +160,15 @@ impl Proxy {
         let replies: Vec<SearchReply> =
             join_all(shards).await.into_iter().collect::<Result<_>>()?;
         let session_ts = replies.iter().map(|reply| reply.mvcc).max().unwrap_or(planned.guarantee);
-        let merged = merge::merge(
-            replies.into_iter().map(|reply| reply.hits).collect(),
-            planned.queries.nq(),
-            planned.metric,
-            planned.params.offset,
-            planned.params.top_k,
-        );
+        let shards: Vec<_> = replies.into_iter().map(|reply| reply.hits).collect();
+        let hits: usize = shards.iter().flatten().map(Vec::len).sum();
+        let (nq, metric) = (planned.queries.nq(), planned.metric);
+        let (offset, limit) = (planned.params.offset, planned.params.top_k);
+        let merged = self
+            .compute(Priority::Search, hits.saturating_mul(size_of::<ShardHit>()), move || {
+                Ok(merge::merge(shards, nq, metric, offset, limit))
+            })
+            .await?;
         self.answer(planned, merged, session_ts).await
     }
 

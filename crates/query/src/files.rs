@@ -16,8 +16,7 @@ const PIECE_BYTES: usize = 32 << 20;
 pub(crate) async fn map(store: &dyn ObjectStore, file: &FileMeta) -> Result<Bytes> {
     let bytes = store.map(&file.path).await.or_failure()?;
     if bytes.len() as u64 != file.bytes {
-        let error =
-            DecodeError::Length { what: "file", got: bytes.len() as u64, want: file.bytes };
+        let error = DecodeError::Length { what: "file", got: bytes.len() as u64, want: file.bytes };
         return Err(Failure::from(&error).context(&file.path));
     }
     Ok(bytes)

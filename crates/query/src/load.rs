@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::{join_all, try_join, try_join_all};
 use milvus_base::{CpuPool, Governor, Priority, Purpose, Reservation};
 use milvus_format::delete_file::read_deletes;
-use milvus_format::{FileMeta, IndexEntry, KeyIndex, SegmentFile, SegmentEntry, open_segment};
+use milvus_format::{FileMeta, IndexEntry, KeyIndex, SegmentEntry, SegmentFile, open_segment};
 use milvus_index::VectorIndex;
 use milvus_roles::LoadSegment;
 use milvus_segment::{
@@ -57,7 +57,8 @@ impl Loader {
             try_join(self.key_index(&entry.key_index), self.deletes(&entry)),
         )
         .await?;
-        let opened = entry.indexes.iter().map(|index| self.index(&collection, entry.id, index, &file));
+        let opened =
+            entry.indexes.iter().map(|index| self.index(&collection, entry.id, index, &file));
         let indexes = join_all(opened).await.into_iter().flatten().collect();
         let pk_field = collection.schema.primary_key().map(|field| field.name.clone());
         let (id, partition_id) = (entry.id, entry.partition_id);
@@ -151,7 +152,8 @@ impl Loader {
             let what = format!("{what} of index {} is not there", entry.index_id);
             Failure::wrap(ErrorCode::DataIntegrity, what)
         };
-        let field = collection.schema.field_by_id(entry.field_id).ok_or_else(|| missing("field"))?;
+        let field =
+            collection.schema.field_by_id(entry.field_id).ok_or_else(|| missing("field"))?;
         let metric = MetricType::parse(&entry.metric).ok_or_else(|| missing("metric"))?;
         let column =
             file.rows.column_by_name(&field.name).cloned().ok_or_else(|| missing("column"))?;

@@ -119,9 +119,8 @@ impl Rows {
     /// The names of the columns of `fields`, as far as there are such columns.
     pub(crate) fn names(&self, fields: &[FieldId]) -> Vec<String> {
         let ids: Vec<String> = fields.iter().map(FieldId::to_string).collect();
-        let wanted = |field: &&Arc<Field>| {
-            field.metadata().get(FIELD_ID).is_some_and(|id| ids.contains(id))
-        };
+        let wanted =
+            |field: &&Arc<Field>| field.metadata().get(FIELD_ID).is_some_and(|id| ids.contains(id));
         self.schema.fields().iter().filter(wanted).map(|field| field.name().clone()).collect()
     }
 

@@ -178,9 +178,7 @@ fn clear(words: &mut [u64], row: u32) {
 }
 
 /// The union of several lists of deletes: each row once, at its earliest timestamp.
-pub fn merge_deletes(
-    lists: impl IntoIterator<Item = (u32, Timestamp)>,
-) -> Vec<(u32, Timestamp)> {
+pub fn merge_deletes(lists: impl IntoIterator<Item = (u32, Timestamp)>) -> Vec<(u32, Timestamp)> {
     let mut by_row: HashMap<u32, Timestamp, rustc_hash::FxBuildHasher> = HashMap::default();
     for (row, ts) in lists {
         by_row.entry(row).and_modify(|known| *known = ts.min(*known)).or_insert(ts);

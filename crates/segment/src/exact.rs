@@ -15,7 +15,8 @@ use crate::spec::{Hit, SearchSpec};
 
 /// Checks that the field is there and can be searched with these queries and this metric.
 pub(crate) fn check(rows: &Rows, spec: &SearchSpec) -> Result<(), SearchError> {
-    let field = rows.schema.field_with_name(&spec.field).map_err(|_| rows.no_column(&spec.field))?;
+    let field =
+        rows.schema.field_with_name(&spec.field).map_err(|_| rows.no_column(&spec.field))?;
     let data_type = field.data_type();
     let ArrowType::FixedSizeList(item, dim) = data_type else {
         return Err(ColumnType::float_vectors(rows.segment_id, &spec.field, data_type).into());

@@ -41,9 +41,10 @@ pub(crate) fn fetch(
         }
         let index = rows.schema.index_of(name).map_err(|_| rows.no_column(name))?;
         fields.push(Arc::clone(&rows.schema.fields()[index]));
-        arrays.push(gather(rows, name, index, wanted, &places).map_err(|source| {
-            FetchError::Gather { segment_id: rows.segment_id, source }
-        })?);
+        arrays.push(
+            gather(rows, name, index, wanted, &places)
+                .map_err(|source| FetchError::Gather { segment_id: rows.segment_id, source })?,
+        );
     }
     let options = RecordBatchOptions::new().with_row_count(Some(wanted.len()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)

@@ -24,8 +24,8 @@ mod vectors;
 
 pub use deletes::{DeleteBitmap, DeleteSnapshot, merge_deletes};
 pub use error::{
-    ColumnNotFound, ColumnType, DimensionMismatch, FetchError, FilterError, InsertError, MetricNotSupported,
-    OpenError, QueryError, RowOutOfRange, SearchError,
+    ColumnNotFound, ColumnType, DimensionMismatch, FetchError, FilterError, InsertError,
+    MetricNotSupported, OpenError, QueryError, RowOutOfRange, SearchError,
 };
 pub use growing::{CHUNK_ROWS, GrowingSegment};
 pub use sealed::{SealedParts, SealedSegment, SegmentIndex};

@@ -78,10 +78,8 @@ impl SealedSegment {
     /// Puts the parts together. Fails where they do not fit each other.
     pub fn open(parts: SealedParts) -> Result<Self, OpenError> {
         let SealedParts { id, partition_id, pk_field, file, deletes, indexes, key_index } = parts;
-        let len = u32::try_from(file.rows.num_rows()).map_err(|_| OpenError::TooManyRows {
-            segment_id: id,
-            rows: file.rows.num_rows(),
-        })?;
+        let len = u32::try_from(file.rows.num_rows())
+            .map_err(|_| OpenError::TooManyRows { segment_id: id, rows: file.rows.num_rows() })?;
         let keys = primary_keys(id, &file, &pk_field)?;
         let pk_type = keys.pk_type();
         let covers = |part: &str, got: u64, fits: bool| match fits {

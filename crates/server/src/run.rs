@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use milvus_base::{Governor, Shutdown, memory, task};
 use milvus_storage::DataDirLock;
@@ -19,6 +20,8 @@ use crate::start_error::StartError;
 
 /// The exit code of a process that a second signal ended at once.
 const EXIT_AT_ONCE: i32 = 130;
+/// How long connections without a request may stay open at a stop.
+const CONNECTIONS_CLOSE: Duration = Duration::from_secs(1);
 
 /// Runs every role until a signal stops it.
 pub async fn standalone(config: Config, memory_limit: Option<u64>) -> Result<(), StartError> {
@@ -46,6 +49,7 @@ pub async fn standalone(config: Config, memory_limit: Option<u64>) -> Result<(),
     };
     let address = listener.local_addr()?;
     let service = Service::new(roles.proxy.clone(), Arc::clone(&metrics));
+    let under_way = service.under_way().clone();
     let limits = MessageLimits {
         request_bytes: config.max_request_bytes,
         reply_bytes: config.max_reply_bytes,
@@ -63,11 +67,16 @@ pub async fn standalone(config: Config, memory_limit: Option<u64>) -> Result<(),
     admin.set_ready(false);
     shutdown.trigger();
     let drained = tokio::select! {
-        drained = tokio::time::timeout(config.graceful_stop, serving) => drained.is_ok(),
+        drained = under_way.wait_for(config.graceful_stop) => drained,
         () = signals.next() => exit_at_once(),
     };
     if !drained {
-        tracing::warn!(seconds = config.graceful_stop.as_secs(), "requests did not end in time");
+        tracing::warn!(requests = under_way.len(), "requests did not end in time");
+    }
+    // Idle connections are asked to close; a client that does not listen is left behind.
+    tokio::select! {
+        _ = tokio::time::timeout(CONNECTIONS_CLOSE, serving) => {}
+        () = signals.next() => exit_at_once(),
     }
     tokio::select! {
         () = roles.stop() => {}

@@ -79,7 +79,8 @@ fn check_limit(value: i64, max: i64) -> Result<(), String> {
 /// How many query vectors there are.
 pub(crate) fn check_nq(request: &SearchApiRequest, limits: &Limits) -> Result<()> {
     let given = request.placeholder.as_ref().map_or(0, |placeholder| placeholder.values.len());
-    let nq = if request.nq == 0 { i64::try_from(given).unwrap_or(i64::MAX) } else { request.nq };
+    // Old clients do not say, and nobody is believed to have sent less than is there.
+    let nq = request.nq.max(i64::try_from(given).unwrap_or(i64::MAX));
     if (1..=limits.nq).contains(&nq) {
         return Ok(());
     }

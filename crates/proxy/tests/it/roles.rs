@@ -21,6 +21,9 @@ use milvus_types::collection::{DEFAULT_PARTITION, Partition};
 use milvus_types::*;
 use parking_lot::Mutex;
 
+/// Rows of one write, and which of them are deleted.
+type Batch = (PartitionId, RecordBatch, Vec<bool>);
+
 /// All four roles at once.
 #[derive(Default)]
 pub(crate) struct Roles {
@@ -29,8 +32,8 @@ pub(crate) struct Roles {
     collections: Mutex<Vec<Arc<Collection>>>,
     indexes: Mutex<Vec<Arc<IndexMeta>>>,
     loads: Mutex<HashMap<CollectionId, LoadStatus>>,
-    /// Rows by shard; a deleted row's flag is set.
-    rows: Mutex<HashMap<VChannel, Vec<(PartitionId, RecordBatch, Vec<bool>)>>>,
+    /// Rows by shard.
+    rows: Mutex<HashMap<VChannel, Vec<Batch>>>,
     /// How many of the next fetches find that rows moved.
     pub(crate) moved: AtomicUsize,
     pub(crate) searches: AtomicUsize,

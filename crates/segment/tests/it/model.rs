@@ -54,8 +54,8 @@ impl Row {
             MetricType::Ip => ip,
             _ => {
                 let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|x| x * x).sum::<f32>().sqrt();
-                let norms = norm(&mut query.iter().copied())
-                    * norm(&mut self.vector.iter().copied());
+                let norms =
+                    norm(&mut query.iter().copied()) * norm(&mut self.vector.iter().copied());
                 if norms > 0.0 { (ip / norms).clamp(-1.0, 1.0) } else { 0.0 }
             }
         }
@@ -97,9 +97,9 @@ pub(crate) fn filter(pk_type: PkType, text: &str) -> Plan {
 pub(crate) fn batch(schema: &SchemaRef, pk_type: PkType, rows: &[Row]) -> RecordBatch {
     let keys: ArrayRef = match pk_type {
         PkType::Int64 => Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.key))),
-        PkType::VarChar => Arc::new(StringArray::from_iter_values(
-            rows.iter().map(|row| format!("k{}", row.key)),
-        )),
+        PkType::VarChar => {
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| format!("k{}", row.key))))
+        }
     };
     let floats = Float32Array::from_iter_values(rows.iter().flat_map(|row| row.vector));
     let size = i32::try_from(DIM).unwrap();

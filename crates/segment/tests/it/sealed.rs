@@ -133,7 +133,7 @@ fn parts_of_another_segment_are_refused() {
             parts.file.timestamps = parts.file.timestamps.slice(0, 998);
             parts.deletes.clear();
         }),
-        "the index of vector covers 1000 rows, the columns have 998"
+        "the index of vector of segment 7 covers 1000 rows, the columns have 998"
     );
     assert_eq!(open(|parts| parts.pk_field = "key".to_owned()), "segment 7 has no column key");
     assert_eq!(

@@ -8,7 +8,7 @@ use futures::FutureExt as _;
 use milvus_base::clock;
 use milvus_proxy::Proxy;
 use milvus_proxy::api::Context;
-use milvus_types::{Failure, Result};
+use milvus_types::{ErrorCode, Failure, Result};
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use tracing::Instrument as _;
@@ -84,11 +84,22 @@ fn panicked(rpc: &str, payload: &(dyn Any + Send)) -> Failure {
     Failure::internal(format!("{rpc} panicked: {text}"))
 }
 
+/// Tells the log of a failure: loudly only where the server, not the request, is at fault.
 fn log(rpc: &str, failure: &Failure) {
     let (code, reason) = (failure.code.number(), failure.reason.as_str());
-    if failure.code.is_input_error() || failure.code.retriable() {
-        tracing::debug!(rpc, code, reason, "request refused");
+    let is_ours = matches!(
+        failure.code,
+        ErrorCode::ServiceInternal
+            | ErrorCode::Unexpected
+            | ErrorCode::IoFailed
+            | ErrorCode::StorageInternal
+            | ErrorCode::DataIntegrity
+            | ErrorCode::SerializationFailed
+            | ErrorCode::MqInternal
+    );
+    if is_ours {
+        tracing::warn!(rpc, code, reason, "request failed");
     } else {
-        tracing::info!(rpc, code, reason, "request failed");
+        tracing::debug!(rpc, code, reason, "request refused");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milvus_base::Drain;
 use milvus_proto::common::Status as WireStatus;
 use milvus_proto::milvus as pb;
 use milvus_proto::milvus::milvus_service_server::MilvusService;
@@ -20,12 +21,18 @@ use crate::metrics::Metrics;
 pub struct Service {
     proxy: Proxy,
     metrics: Arc<Metrics>,
+    under_way: Drain,
 }
 
 impl Service {
     /// The service in front of `proxy`, counting into `metrics`.
     pub fn new(proxy: Proxy, metrics: Arc<Metrics>) -> Self {
-        Self { proxy, metrics }
+        Self { proxy, metrics, under_way: Drain::new() }
+    }
+
+    /// The requests that are being answered.
+    pub fn under_way(&self) -> &Drain {
+        &self.under_way
     }
 
     pub(super) fn proxy(&self) -> &Proxy {
@@ -47,7 +54,7 @@ macro_rules! rpcs {
             ) -> Result<Response<$reply>, Status> {
                 let call = Call::of(self, &request);
                 let work = $module::$function(&call, request.into_inner());
-                answer(self.metrics(), $name, Box::pin(work)).await
+                self.under_way.track(answer(self.metrics(), $name, Box::pin(work))).await
             })*
         }
     };

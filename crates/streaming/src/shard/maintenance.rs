@@ -12,7 +12,7 @@ use milvus_base::clock;
 use milvus_format::manifest::Manifest;
 use milvus_roles::{LoadScope, LoadSegment, SegmentDeletes};
 use milvus_segment::Segment;
-use milvus_types::{Result, SegmentId};
+use milvus_types::{Result, SegmentId, Timestamp};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shard;
@@ -105,10 +105,10 @@ impl Shard {
         // From here on deletes go to both copies.
         let fresh: Vec<SegmentId> = {
             let mut state = self.state.lock();
-            for (segment, persisted) in &set.deletes {
+            let persisted = |(_, timestamp): &(u32, Timestamp)| *timestamp <= set.timestamp;
+            for (segment, _) in &set.deletes {
                 if let Some(flushed) = state.flushed.get_mut(segment) {
-                    let done = persisted.len().min(flushed.unpersisted.len());
-                    flushed.unpersisted.drain(..done);
+                    flushed.unpersisted.retain(|delete| !persisted(delete));
                 }
             }
             let mut fresh = Vec::new();
@@ -120,8 +120,7 @@ impl Shard {
                     continue; // its partition was dropped meanwhile
                 };
                 let all = unflushed.segment.deletes().rows;
-                let persisted = set.sealed_deletes.get(&id).map_or(0, Vec::len);
-                let unpersisted = all.get(persisted..).unwrap_or_default().to_vec();
+                let unpersisted = all.iter().filter(|delete| !persisted(delete)).copied().collect();
                 let dead = all.into_iter().collect();
                 let flushed = Flushed {
                     entry,

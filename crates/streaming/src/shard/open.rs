@@ -62,6 +62,7 @@ impl Shard {
             manifest_version: manifest.version,
             position: from,
             timestamp: applied,
+            sealed_ts: applied,
             dirty_from: None,
             flushing_from: VecDeque::new(),
             spare_ids: Vec::new(),

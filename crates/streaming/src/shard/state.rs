@@ -89,6 +89,8 @@ pub(super) struct ShardState {
     /// Log position after the last applied record.
     pub(super) position: u64,
     pub(super) timestamp: Timestamp,
+    /// Deletes up to here are in a set that was sealed.
+    pub(super) sealed_ts: Timestamp,
     /// Where the first applied record lies that no flush reflects yet.
     pub(super) dirty_from: Option<u64>,
     /// Where the records begin that running flushes will reflect, oldest first.
@@ -262,8 +264,22 @@ impl ShardState {
 
     /// Stops every growing segment and gathers what a flush must persist; `None` when there is
     /// nothing.
+    ///
+    /// An earlier set may still be on its way: its deletes are not taken again, and deletes that
+    /// hit its segments since are taken here, because this set's checkpoint lies behind them.
     pub(super) fn seal(&mut self) -> Option<SealedSet> {
         let dirty_from = self.dirty_from.take();
+        let since = std::mem::replace(&mut self.sealed_ts, self.timestamp);
+        let newer = |rows: &[(u32, Timestamp)]| -> Vec<(u32, Timestamp)> {
+            rows.iter().filter(|(_, timestamp)| *timestamp > since).copied().collect()
+        };
+        let on_their_way = self
+            .flushing
+            .iter()
+            .map(|unflushed| (unflushed.segment.id(), newer(&unflushed.segment.deletes().rows)));
+        let flushed = self.flushed.iter().map(|(id, flushed)| (*id, newer(&flushed.unpersisted)));
+        let deletes: Vec<_> =
+            on_their_way.chain(flushed).filter(|(_, rows)| !rows.is_empty()).collect();
         let sealed = std::mem::take(&mut self.growing);
         let segments: Vec<_> = sealed.iter().map(|unflushed| unflushed.segment.id()).collect();
         let sealed_deletes = sealed
@@ -271,12 +287,6 @@ impl ShardState {
             .map(|unflushed| (unflushed.segment.id(), unflushed.segment.deletes().rows))
             .collect();
         self.flushing.extend(sealed);
-        let deletes: Vec<_> = self
-            .flushed
-            .iter()
-            .filter(|(_, flushed)| !flushed.unpersisted.is_empty())
-            .map(|(id, flushed)| (*id, flushed.unpersisted.clone()))
-            .collect();
         if segments.is_empty() && deletes.is_empty() {
             return None;
         }

@@ -203,8 +203,13 @@ impl LogChannel for LocalChannel {
         let shared = Arc::clone(&self.shared);
         Box::pin(async move {
             queued?;
-            // The sender is dropped unsent only when the runtime ends before the write began.
-            receiver.await.unwrap_or_else(|_| Err(shared.closed()))
+            receiver.await.unwrap_or_else(|_| {
+                // The writer panicked, or the runtime ended first: nobody knows what was written.
+                Err(AppendError::Poisoned {
+                    channel: shared.name.clone(),
+                    cause: "the writer ended without an outcome".to_owned(),
+                })
+            })
         })
     }
 

@@ -95,7 +95,7 @@ impl Drop for StopOnPanic<'_> {
         state.writing = false;
         let queued = std::mem::take(&mut state.queue);
         drop(state);
-        // Their senders are dropped unsent, which their receivers take for a closed channel.
+        // Their senders are dropped unsent, which their receivers take for an unknown outcome.
         drop(queued);
         self.0.idle.notify_waiters();
     }
