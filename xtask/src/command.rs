@@ -34,11 +34,7 @@ pub(crate) fn run<S: AsRef<OsStr>>(program: &str, args: &[S]) -> Result<(), Fail
         .stdin(Stdio::null())
         .status()
         .map_err(|error| Failure::new(format!("{program} did not start: {error}")))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(Failure::new(format!("{program} failed: {status}")))
-    }
+    if status.success() { Ok(()) } else { Err(Failure::new(format!("{program} failed: {status}"))) }
 }
 
 /// Runs a Python script of the repository.
@@ -65,10 +61,7 @@ pub(crate) fn output_of(program: &str, args: &[&str], folder: &Path) -> Result<V
 }
 
 /// A line for the person at the terminal.
-#[expect(
-    clippy::print_stdout,
-    reason = "a command-line tool talks on standard output"
-)]
+#[expect(clippy::print_stdout, reason = "a command-line tool talks on standard output")]
 pub(crate) fn say(text: &str) {
     println!("{text}");
 }

@@ -54,17 +54,7 @@ fn main() -> ExitCode {
 
 fn check() -> Result<(), Failure> {
     run("cargo", &["fmt", "--all", "--check"])?;
-    run(
-        "cargo",
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    )?;
+    run("cargo", &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     tidy::run(&root())
 }
 
@@ -82,9 +72,7 @@ fn test(args: &[String]) -> Result<(), Failure> {
 
 fn bench(args: &[String]) -> Result<(), Failure> {
     let Some((name, rest)) = args.split_first() else {
-        return Err(Failure::new(
-            "bench needs a name, such as `standalone`".to_owned(),
-        ));
+        return Err(Failure::new("bench needs a name, such as `standalone`".to_owned()));
     };
     let file = format!("bench/{name}.py");
     if root().join(&file).is_file() {

@@ -26,9 +26,6 @@ pub(crate) fn run(root: &Path) -> Result<(), Failure> {
         say(&format!("tidy: {} files, nothing found", files.len()));
         Ok(())
     } else {
-        Err(Failure::new(format!(
-            "tidy found {} things",
-            findings.len()
-        )))
+        Err(Failure::new(format!("tidy found {} things", findings.len())))
     }
 }

@@ -12,11 +12,7 @@ pub(crate) struct CrcWriter<W> {
 
 impl<W: Write> CrcWriter<W> {
     pub(crate) fn new(inner: W) -> Self {
-        Self {
-            inner,
-            bytes: 0,
-            crc32c: 0,
-        }
+        Self { inner, bytes: 0, crc32c: 0 }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -24,10 +20,7 @@ impl<W: Write> CrcWriter<W> {
     }
 
     pub(crate) fn written(&self) -> WrittenFile {
-        WrittenFile {
-            bytes: self.bytes,
-            crc32c: self.crc32c,
-        }
+        WrittenFile { bytes: self.bytes, crc32c: self.crc32c }
     }
 }
 

@@ -18,11 +18,7 @@ use crate::error::{DecodeError, EncodeError};
 use crate::file_meta::WrittenFile;
 use crate::frame::{Format, u32_at, u64_at};
 
-const FORMAT: Format = Format {
-    what: "delete file",
-    magic: *b"MVDL",
-    version: 1,
-};
+const FORMAT: Format = Format { what: "delete file", magic: *b"MVDL", version: 1 };
 const ENTRY_BYTES: u64 = 12;
 
 /// One deleted row.
@@ -46,33 +42,22 @@ pub fn write_deletes(
         .write(out, body_bytes, |out| {
             let mut body = Vec::with_capacity(entries.len() * 12 + 8);
             body.extend_from_slice(&(entries.len() as u64).to_le_bytes());
-            body.extend(
-                entries
-                    .iter()
-                    .flat_map(|entry| entry.timestamp.0.to_le_bytes()),
-            );
+            body.extend(entries.iter().flat_map(|entry| entry.timestamp.0.to_le_bytes()));
             body.extend(entries.iter().flat_map(|entry| entry.row.to_le_bytes()));
             out.write_all(&body)
         })
-        .map_err(|source| EncodeError::Io {
-            what: FORMAT.what,
-            source,
-        })
+        .map_err(|source| EncodeError::Io { what: FORMAT.what, source })
 }
 
 /// The entries of the delete file in `bytes`, sorted. Verifies the checksum.
 pub fn read_deletes(bytes: &[u8]) -> Result<Vec<DeleteEntry>, DecodeError> {
     let malformed = |reason: String| DecodeError::malformed(FORMAT.what, reason);
     let body = FORMAT.open(bytes)?;
-    let (count, entries) = body
-        .split_first_chunk::<8>()
-        .ok_or_else(|| malformed("it has no count".to_owned()))?;
+    let (count, entries) =
+        body.split_first_chunk::<8>().ok_or_else(|| malformed("it has no count".to_owned()))?;
     let count = u64::from_le_bytes(*count);
     if count.checked_mul(ENTRY_BYTES) != Some(entries.len() as u64) {
-        return Err(malformed(format!(
-            "{count} entries in {} bytes",
-            entries.len()
-        )));
+        return Err(malformed(format!("{count} entries in {} bytes", entries.len())));
     }
     let count = entries.len() / 12;
     let (timestamps, rows) = entries.split_at_checked(count * 8).unwrap_or_default();
@@ -95,10 +80,7 @@ mod tests {
     use super::*;
 
     fn entry(row: u32, timestamp: u64) -> DeleteEntry {
-        DeleteEntry {
-            row,
-            timestamp: Timestamp(timestamp),
-        }
+        DeleteEntry { row, timestamp: Timestamp(timestamp) }
     }
 
     fn encode(entries: &[DeleteEntry]) -> Vec<u8> {
@@ -113,15 +95,8 @@ mod tests {
         let entries = [entry(9, 70), entry(3, 80), entry(3, 60)];
         let path = crate::golden("deletes.del", &encode(&entries));
         let bytes = std::fs::read(path).unwrap();
-        assert_eq!(
-            read_deletes(&bytes).unwrap(),
-            [entry(3, 60), entry(3, 80), entry(9, 70)]
-        );
-        assert_eq!(
-            bytes,
-            encode(&entries),
-            "the bytes of version 1 never change"
-        );
+        assert_eq!(read_deletes(&bytes).unwrap(), [entry(3, 60), entry(3, 80), entry(9, 70)]);
+        assert_eq!(bytes, encode(&entries), "the bytes of version 1 never change");
     }
 
     #[test]
@@ -133,10 +108,7 @@ mod tests {
         let crc = crc32c::crc32c(&bytes[..end]);
         bytes[end..].copy_from_slice(&crc.to_le_bytes());
         let error = read_deletes(&bytes).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "delete file is malformed: its entries are not sorted"
-        );
+        assert_eq!(error.to_string(), "delete file is malformed: its entries are not sorted");
     }
 
     proptest! {

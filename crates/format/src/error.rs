@@ -70,10 +70,7 @@ pub enum DecodeError {
 
 impl DecodeError {
     pub(crate) fn malformed(what: &'static str, reason: impl Into<String>) -> Self {
-        Self::Malformed {
-            what,
-            reason: reason.into(),
-        }
+        Self::Malformed { what, reason: reason.into() }
     }
 }
 

@@ -25,19 +25,12 @@ pub struct WrittenFile {
 impl WrittenFile {
     /// These bytes as the file at `path`.
     pub fn at(self, path: impl Into<String>) -> FileMeta {
-        FileMeta {
-            path: path.into(),
-            bytes: self.bytes,
-            crc32c: self.crc32c,
-        }
+        FileMeta { path: path.into(), bytes: self.bytes, crc32c: self.crc32c }
     }
 
     /// What writing exactly `bytes` amounts to.
     pub fn of(bytes: &[u8]) -> Self {
-        Self {
-            bytes: bytes.len() as u64,
-            crc32c: crc32c::crc32c(bytes),
-        }
+        Self { bytes: bytes.len() as u64, crc32c: crc32c::crc32c(bytes) }
     }
 }
 
@@ -48,19 +41,11 @@ pub fn verify(bytes: &[u8], expect: &FileMeta) -> Result<(), DecodeError> {
     const WHAT: &str = "file";
     if bytes.len() as u64 != expect.bytes {
         let got = bytes.len() as u64;
-        return Err(DecodeError::Length {
-            what: WHAT,
-            got,
-            want: expect.bytes,
-        });
+        return Err(DecodeError::Length { what: WHAT, got, want: expect.bytes });
     }
     let got = crc32c::crc32c(bytes);
     if got != expect.crc32c {
-        return Err(DecodeError::Checksum {
-            what: WHAT,
-            got,
-            want: expect.crc32c,
-        });
+        return Err(DecodeError::Checksum { what: WHAT, got, want: expect.crc32c });
     }
     Ok(())
 }

@@ -42,12 +42,7 @@ impl Format {
         out.write_all(&0_u16.to_le_bytes())?;
         out.write_all(&body_bytes.to_le_bytes())?;
         body(&mut out)?;
-        debug_assert_eq!(
-            out.bytes(),
-            HEADER_BYTES as u64 + body_bytes,
-            "{}",
-            self.what
-        );
+        debug_assert_eq!(out.bytes(), HEADER_BYTES as u64 + body_bytes, "{}", self.what);
         let crc32c = out.written().crc32c;
         out.write_all(&crc32c.to_le_bytes())?;
         out.flush()?;
@@ -57,15 +52,9 @@ impl Format {
     /// The body within `bytes`, once magic, version, length and checksum are right.
     pub(crate) fn open<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], DecodeError> {
         let what = self.what;
-        let short = |want| DecodeError::Length {
-            what,
-            got: bytes.len() as u64,
-            want,
-        };
+        let short = |want| DecodeError::Length { what, got: bytes.len() as u64, want };
         let minimum = (HEADER_BYTES + CRC_BYTES) as u64;
-        let (magic, rest) = bytes
-            .split_first_chunk::<4>()
-            .ok_or_else(|| short(minimum))?;
+        let (magic, rest) = bytes.split_first_chunk::<4>().ok_or_else(|| short(minimum))?;
         if *magic != self.magic {
             return Err(DecodeError::Magic {
                 what,
@@ -73,23 +62,13 @@ impl Format {
                 want: self.magic.escape_ascii().to_string(),
             });
         }
-        let (version, rest) = rest
-            .split_first_chunk::<2>()
-            .ok_or_else(|| short(minimum))?;
+        let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(|| short(minimum))?;
         let version = u16::from_le_bytes(*version);
         if version > self.version {
-            return Err(DecodeError::NewerVersion {
-                what,
-                got: version,
-                newest: self.version,
-            });
+            return Err(DecodeError::NewerVersion { what, got: version, newest: self.version });
         }
-        let (_reserved, rest) = rest
-            .split_first_chunk::<2>()
-            .ok_or_else(|| short(minimum))?;
-        let (body_bytes, rest) = rest
-            .split_first_chunk::<8>()
-            .ok_or_else(|| short(minimum))?;
+        let (_reserved, rest) = rest.split_first_chunk::<2>().ok_or_else(|| short(minimum))?;
+        let (body_bytes, rest) = rest.split_first_chunk::<8>().ok_or_else(|| short(minimum))?;
         let want = u64::from_le_bytes(*body_bytes).saturating_add(minimum);
         if bytes.len() as u64 != want {
             return Err(short(want));
@@ -101,10 +80,7 @@ impl Format {
             return Err(DecodeError::Checksum { what, got, want });
         }
         if version == 0 {
-            return Err(DecodeError::malformed(
-                what,
-                "format version 0 was never written",
-            ));
+            return Err(DecodeError::malformed(what, "format version 0 was never written"));
         }
         Ok(body)
     }
@@ -113,17 +89,11 @@ impl Format {
 /// The `index`-th little-endian `u32` of `bytes`, wherever they are aligned.
 pub(crate) fn u32_at(bytes: &[u8], index: usize) -> Option<u32> {
     let start = index.checked_mul(4)?;
-    bytes
-        .get(start..)?
-        .first_chunk::<4>()
-        .map(|word| u32::from_le_bytes(*word))
+    bytes.get(start..)?.first_chunk::<4>().map(|word| u32::from_le_bytes(*word))
 }
 
 /// The `index`-th little-endian `u64` of `bytes`, wherever they are aligned.
 pub(crate) fn u64_at(bytes: &[u8], index: usize) -> Option<u64> {
     let start = index.checked_mul(8)?;
-    bytes
-        .get(start..)?
-        .first_chunk::<8>()
-        .map(|word| u64::from_le_bytes(*word))
+    bytes.get(start..)?.first_chunk::<8>().map(|word| u64::from_le_bytes(*word))
 }

@@ -23,10 +23,7 @@ pub(crate) fn padded(len: u64) -> u64 {
 
 /// Whether columns of `data_type` may stand in our files.
 pub(crate) fn supported(data_type: &ArrowType) -> bool {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "types not listed have no place in a file"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "types not listed have no place in a file")]
     match data_type {
         ArrowType::FixedSizeList(element, size) => {
             *size > 0 && fixed_width(element.data_type()).is_some()
@@ -38,10 +35,7 @@ pub(crate) fn supported(data_type: &ArrowType) -> bool {
 
 /// Bytes per value of the types that have a fixed number of them.
 pub(crate) fn fixed_width(data_type: &ArrowType) -> Option<usize> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "types not listed have no place in a file"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "types not listed have no place in a file")]
     match data_type {
         ArrowType::Int8 | ArrowType::UInt8 => Some(1),
         ArrowType::Int16 | ArrowType::UInt16 | ArrowType::Float16 => Some(2),

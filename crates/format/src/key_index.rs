@@ -28,11 +28,7 @@ use crate::frame::{Format, u32_at, u64_at};
 
 pub use write::write_key_index;
 
-const FORMAT: Format = Format {
-    what: "key index",
-    magic: *b"MVKX",
-    version: 1,
-};
+const FORMAT: Format = Format { what: "key index", magic: *b"MVKX", version: 1 };
 const HEADER_BYTES: usize = 24;
 
 /// An open key index.
@@ -155,8 +151,7 @@ impl KeyIndex {
                     keys.len(),
                     |a, b| keys.get(a).cmp(&keys.get(b)),
                     |place, key| {
-                        keys.get(key)
-                            .map_or(Ordering::Less, |key| self.int(place).cmp(key))
+                        keys.get(key).map_or(Ordering::Less, |key| self.int(place).cmp(key))
                     },
                     &mut found,
                 );

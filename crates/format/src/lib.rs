@@ -43,9 +43,7 @@ pub use segment_file::{RowChunk, SegmentFile, SegmentFileInfo, open_segment, wri
 /// The golden file `name` of the formats' first version; `UPDATE_EXPECT=1` writes a missing one.
 #[cfg(test)]
 fn golden(name: &str, bytes: &[u8]) -> std::path::PathBuf {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/v1")
-        .join(name);
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() && !path.try_exists().unwrap() {
         std::fs::write(&path, bytes).unwrap();
     }

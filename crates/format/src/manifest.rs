@@ -138,12 +138,7 @@ pub struct ChannelCheckpoint {
 impl Manifest {
     /// The manifest of a collection that has no sealed segment yet.
     pub fn empty(collection_id: CollectionId) -> Self {
-        Self {
-            collection_id,
-            version: 0,
-            segments: Vec::new(),
-            checkpoints: Vec::new(),
-        }
+        Self { collection_id, version: 0, segments: Vec::new(), checkpoints: Vec::new() }
     }
 
     /// The segment with identity `id`.
@@ -153,9 +148,7 @@ impl Manifest {
 
     /// Where replay of `vchannel` begins.
     pub fn checkpoint(&self, vchannel: &VChannel) -> Option<&ChannelCheckpoint> {
-        self.checkpoints
-            .iter()
-            .find(|checkpoint| checkpoint.vchannel == *vchannel)
+        self.checkpoints.iter().find(|checkpoint| checkpoint.vchannel == *vchannel)
     }
 
     /// Every file the manifest names.
@@ -165,10 +158,7 @@ impl Manifest {
 
     /// Rows in sealed segments that no delete file deletes.
     pub fn live_rows(&self) -> u64 {
-        self.segments
-            .iter()
-            .map(SegmentEntry::live_rows)
-            .fold(0, u64::saturating_add)
+        self.segments.iter().map(SegmentEntry::live_rows).fold(0, u64::saturating_add)
     }
 }
 

@@ -71,12 +71,7 @@ pub fn manifest(collection: CollectionId, version: u64) -> String {
 
 /// The version that a manifest's `path` names.
 pub fn manifest_version(path: &str) -> Option<u64> {
-    path.strip_prefix(MANIFESTS)?
-        .split_once('/')?
-        .1
-        .strip_suffix(".manifest")?
-        .parse()
-        .ok()
+    path.strip_prefix(MANIFESTS)?.split_once('/')?.1.strip_suffix(".manifest")?.parse().ok()
 }
 
 /// The segment to which the file at `path` belongs.
@@ -96,10 +91,7 @@ mod tests {
         assert_eq!(columns(c, p, s), "segments/7/8/9/columns.arrow");
         assert_eq!(keys(c, p, s), "segments/7/8/9/keys.idx");
         assert_eq!(deletes(c, p, s, 3), "segments/7/8/9/deletes-3.del");
-        assert_eq!(
-            index(c, p, s, IndexId(4), 5),
-            "segments/7/8/9/index-4-5.vidx"
-        );
+        assert_eq!(index(c, p, s, IndexId(4), 5), "segments/7/8/9/index-4-5.vidx");
         assert_eq!(manifest(c, 12), "manifests/7/00000000000000000012.manifest");
         assert_eq!(manifest_version(&manifest(c, 12)), Some(12));
         assert_eq!(segment_of(&index(c, p, s, IndexId(4), 5)), Some((c, p, s)));

@@ -158,7 +158,7 @@ mod tests {
 
             let packed = Plain { data: first.iter().chain(&second).copied().collect() };
             let ours = FloatArray::decode(Bytes::from(packed.encode_to_vec())).unwrap();
-            prop_assert_eq!(bits(&ours), all.clone());
+            prop_assert_eq!(&bits(&ours), &all);
             prop_assert_eq!(ours.encode_to_vec(), packed.encode_to_vec());
 
             let mut wire = Plain { data: first }.encode_to_vec();

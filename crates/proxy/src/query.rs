@@ -161,7 +161,6 @@ fn merge(
     if several {
         rows.sort_by(|(a, _), (b, _)| a.cmp(b));
     }
-    rows.dedup_by(|(a, _), (b, _)| a == b);
     rows.into_iter().skip(offset).take(limit.unwrap_or(usize::MAX)).collect()
 }
 

@@ -28,92 +28,36 @@ pub async fn all(store: Arc<dyn ObjectStore>) {
 }
 
 async fn puts_replace_and_are_read_back(store: &dyn ObjectStore) {
-    let chunks = vec![
-        Bytes::from_static(b"one "),
-        Bytes::new(),
-        Bytes::from_static(b"two"),
-    ];
+    let chunks = vec![Bytes::from_static(b"one "), Bytes::new(), Bytes::from_static(b"two")];
     let first = store.put("put/a", chunks.into()).await.expect("a put");
     assert_eq!((first.path.as_str(), first.size), ("put/a", 7));
     let object = store.get("put/a").await.expect("what was put");
     assert_eq!((&*object.bytes, &object.meta), (&b"one two"[..], &first));
     assert_eq!(store.head("put/a").await.expect("what was put"), first);
     let second = store.put("put/a", b"one two".into()).await.expect("a put");
-    assert_ne!(
-        first.etag, second.etag,
-        "the same bytes put anew are another state"
-    );
-    let empty = store
-        .put("put/empty", Payload::default())
-        .await
-        .expect("an empty put");
+    assert_ne!(first.etag, second.etag, "the same bytes put anew are another state");
+    let empty = store.put("put/empty", Payload::default()).await.expect("an empty put");
     assert_eq!(empty.size, 0);
-    assert!(
-        store
-            .get("put/empty")
-            .await
-            .expect("what was put")
-            .bytes
-            .is_empty()
-    );
-    assert!(
-        store
-            .map("put/empty")
-            .await
-            .expect("what was put")
-            .is_empty()
-    );
+    assert!(store.get("put/empty").await.expect("what was put").bytes.is_empty());
+    assert!(store.map("put/empty").await.expect("what was put").is_empty());
 }
 
 async fn missing_objects_are_not_found(store: &dyn ObjectStore) {
-    store
-        .put("missing/dir/a", b"x".into())
-        .await
-        .expect("a put");
+    store.put("missing/dir/a", b"x".into()).await.expect("a put");
     for path in ["missing/b", "missing/dir", "missing/dir/a/b"] {
-        assert!(
-            store.get(path).await.is_err_and(|e| e.is_not_found()),
-            "get {path}"
-        );
-        assert!(
-            store.head(path).await.is_err_and(|e| e.is_not_found()),
-            "head {path}"
-        );
-        assert!(
-            store.map(path).await.is_err_and(|e| e.is_not_found()),
-            "map {path}"
-        );
-        assert!(
-            store
-                .get_range(path, 0..0)
-                .await
-                .is_err_and(|e| e.is_not_found()),
-            "{path}"
-        );
+        assert!(store.get(path).await.is_err_and(|e| e.is_not_found()), "get {path}");
+        assert!(store.head(path).await.is_err_and(|e| e.is_not_found()), "head {path}");
+        assert!(store.map(path).await.is_err_and(|e| e.is_not_found()), "map {path}");
+        assert!(store.get_range(path, 0..0).await.is_err_and(|e| e.is_not_found()), "{path}");
     }
 }
 
 async fn conditions_hold(store: &dyn ObjectStore) {
-    let first = store
-        .put_if_absent("if/a", b"1".into())
-        .await
-        .expect("nothing was there");
-    let error = store
-        .put_if_absent("if/a", b"2".into())
-        .await
-        .expect_err("it is there");
-    assert!(
-        matches!(&error, StoreError::AlreadyExists { path } if path == "if/a"),
-        "{error}"
-    );
-    let second = store
-        .put_if_match("if/a", b"3".into(), &first.etag)
-        .await
-        .expect("it matches");
-    let error = store
-        .put_if_match("if/a", b"4".into(), &first.etag)
-        .await
-        .expect_err("it changed");
+    let first = store.put_if_absent("if/a", b"1".into()).await.expect("nothing was there");
+    let error = store.put_if_absent("if/a", b"2".into()).await.expect_err("it is there");
+    assert!(matches!(&error, StoreError::AlreadyExists { path } if path == "if/a"), "{error}");
+    let second = store.put_if_match("if/a", b"3".into(), &first.etag).await.expect("it matches");
+    let error = store.put_if_match("if/a", b"4".into(), &first.etag).await.expect_err("it changed");
     assert!(error.is_conflict(), "{error}");
     assert!(
         matches!(&error, StoreError::PreconditionFailed { got: Some(got), want, .. }
@@ -121,51 +65,22 @@ async fn conditions_hold(store: &dyn ObjectStore) {
         "{error}"
     );
     assert_eq!(&*store.get("if/a").await.expect("it is there").bytes, b"3");
-    let error = store
-        .put_if_match("if/none", b"5".into(), &first.etag)
-        .await
-        .expect_err("nothing");
-    assert!(
-        matches!(error, StoreError::PreconditionFailed { got: None, .. }),
-        "{error}"
-    );
+    let error = store.put_if_match("if/none", b"5".into(), &first.etag).await.expect_err("nothing");
+    assert!(matches!(error, StoreError::PreconditionFailed { got: None, .. }), "{error}");
     store.delete("if/a").await.expect("a delete");
-    store
-        .put_if_absent("if/a", b"6".into())
-        .await
-        .expect("nothing is there any more");
+    store.put_if_absent("if/a", b"6".into()).await.expect("nothing is there any more");
 }
 
 async fn ranges_are_exact(store: &dyn ObjectStore) {
-    store
-        .put("range/a", b"0123456789".into())
-        .await
-        .expect("a put");
-    for (range, want) in [
-        (0..10, "0123456789"),
-        (3..5, "34"),
-        (10..10, ""),
-        (0..0, ""),
-    ] {
-        let got = store
-            .get_range("range/a", range.clone())
-            .await
-            .expect("a range within");
+    store.put("range/a", b"0123456789".into()).await.expect("a put");
+    for (range, want) in [(0..10, "0123456789"), (3..5, "34"), (10..10, ""), (0..0, "")] {
+        let got = store.get_range("range/a", range.clone()).await.expect("a range within");
         assert_eq!(&*got, want.as_bytes(), "{range:?}");
     }
-    #[expect(
-        clippy::reversed_empty_ranges,
-        reason = "a reversed range must be refused"
-    )]
+    #[expect(clippy::reversed_empty_ranges, reason = "a reversed range must be refused")]
     for range in [0..11, 11..12, 5..4, 0..u64::MAX] {
-        let error = store
-            .get_range("range/a", range.clone())
-            .await
-            .expect_err("not within");
-        assert!(
-            matches!(error, StoreError::InvalidRange { size: 10, .. }),
-            "{range:?}: {error}"
-        );
+        let error = store.get_range("range/a", range.clone()).await.expect_err("not within");
+        assert!(matches!(error, StoreError::InvalidRange { size: 10, .. }), "{range:?}: {error}");
     }
 }
 
@@ -174,14 +89,8 @@ async fn lists_are_sorted_and_by_prefix(store: &dyn ObjectStore) {
         store.put(path, b"x".into()).await.expect("a put");
     }
     for (prefix, want) in [
-        (
-            "list/",
-            &["list/a", "list/b-c", "list/b/1", "list/b/2", "list/bb/x/y"][..],
-        ),
-        (
-            "list/b",
-            &["list/b-c", "list/b/1", "list/b/2", "list/bb/x/y"],
-        ),
+        ("list/", &["list/a", "list/b-c", "list/b/1", "list/b/2", "list/bb/x/y"][..]),
+        ("list/b", &["list/b-c", "list/b/1", "list/b/2", "list/bb/x/y"]),
         ("list/b/", &["list/b/1", "list/b/2"]),
         ("list/bb/x/y", &["list/bb/x/y"]),
         ("list/a/", &[]),
@@ -199,28 +108,17 @@ async fn lists_are_sorted_and_by_prefix(store: &dyn ObjectStore) {
 
 async fn deletes_are_idempotent_and_maps_outlive_them(store: &dyn ObjectStore) {
     let data: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
-    store
-        .put("delete/a/b", data.clone().into())
-        .await
-        .expect("a put");
+    store.put("delete/a/b", data.clone().into()).await.expect("a put");
     let map = store.map("delete/a/b").await.expect("a map");
     assert_eq!(map.as_ptr().align_offset(8), 0, "maps are aligned");
     store.delete("delete/a").await.expect("nothing is there");
     for _ in 0..2 {
         store.delete("delete/a/b").await.expect("a delete");
-        assert!(
-            store
-                .get("delete/a/b")
-                .await
-                .is_err_and(|e| e.is_not_found())
-        );
+        assert!(store.get("delete/a/b").await.is_err_and(|e| e.is_not_found()));
     }
     assert_eq!(map, data, "a map stays what it was");
     assert_eq!(store.list("delete/").await.expect("a list"), []);
-    store
-        .put("delete/a", b"x".into())
-        .await
-        .expect("the name of a former directory is free");
+    store.put("delete/a", b"x".into()).await.expect("the name of a former directory is free");
     store.delete("delete/a").await.expect("a delete");
 }
 
@@ -229,13 +127,7 @@ async fn writers_put_when_finished(store: &dyn ObjectStore) {
     for part in [&b"some "[..], &[b'x'; 300_000], b" end"] {
         writer.write_all(part).expect("a write");
     }
-    assert!(
-        store
-            .head("writer/a")
-            .await
-            .is_err_and(|e| e.is_not_found()),
-        "not finished yet"
-    );
+    assert!(store.head("writer/a").await.is_err_and(|e| e.is_not_found()), "not finished yet");
     let meta = writer.finish().expect("a finish");
     assert_eq!(meta.size, 300_009);
     let object = store.get("writer/a").await.expect("it is finished");
@@ -244,37 +136,16 @@ async fn writers_put_when_finished(store: &dyn ObjectStore) {
     let mut dropped = store.writer("writer/b").expect("a writer");
     dropped.write_all(b"never").expect("a write");
     drop(dropped);
-    assert!(
-        store
-            .head("writer/b")
-            .await
-            .is_err_and(|e| e.is_not_found()),
-        "dropped unfinished"
-    );
+    assert!(store.head("writer/b").await.is_err_and(|e| e.is_not_found()), "dropped unfinished");
 }
 
 async fn paths_that_leave_the_store_are_refused(store: &dyn ObjectStore) {
     let invalid = |error: &StoreError| matches!(error, StoreError::InvalidPath { .. });
     for path in ["", "../a", "a/../../b", "/a", "a//b", "a/", ".tmp/a", "a\0"] {
-        assert!(
-            store
-                .put(path, b"x".into())
-                .await
-                .is_err_and(|e| invalid(&e)),
-            "put {path:?}"
-        );
-        assert!(
-            store.get(path).await.is_err_and(|e| invalid(&e)),
-            "get {path:?}"
-        );
-        assert!(
-            store.delete(path).await.is_err_and(|e| invalid(&e)),
-            "delete {path:?}"
-        );
-        assert!(
-            store.writer(path).is_err_and(|e| invalid(&e)),
-            "writer {path:?}"
-        );
+        assert!(store.put(path, b"x".into()).await.is_err_and(|e| invalid(&e)), "put {path:?}");
+        assert!(store.get(path).await.is_err_and(|e| invalid(&e)), "get {path:?}");
+        assert!(store.delete(path).await.is_err_and(|e| invalid(&e)), "delete {path:?}");
+        assert!(store.writer(path).is_err_and(|e| invalid(&e)), "writer {path:?}");
     }
     assert!(store.list("../").await.is_err_and(|e| invalid(&e)));
 }
@@ -286,9 +157,10 @@ async fn one_of_many_absent_puts_wins(store: &Arc<dyn ObjectStore>) {
             .map(|writer| {
                 let (store, path) = (Arc::clone(store), path.clone());
                 let data = Payload::from(format!("writer {writer}").into_bytes());
-                task::spawn("conformance-writer", async move {
-                    store.put_if_absent(&path, data).await
-                })
+                task::spawn(
+                    "conformance-writer",
+                    async move { store.put_if_absent(&path, data).await },
+                )
             })
             .collect();
         let mut won = Vec::new();
@@ -299,19 +171,14 @@ async fn one_of_many_absent_puts_wins(store: &Arc<dyn ObjectStore>) {
                 Err(error) => panic!("{error}"),
             }
         }
-        let [winner] = won[..] else {
-            panic!("winners {won:?}, want one")
-        };
+        let [winner] = won[..] else { panic!("winners {won:?}, want one") };
         let bytes = store.get(&path).await.expect("the winner's").bytes;
         assert_eq!(bytes, format!("writer {winner}"));
     }
 }
 
 async fn one_of_many_matching_puts_wins(store: &Arc<dyn ObjectStore>) {
-    let mut current = store
-        .put("race/match", b"start".into())
-        .await
-        .expect("a put");
+    let mut current = store.put("race/match", b"start".into()).await.expect("a put");
     for _ in 0..5 {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
@@ -330,9 +197,7 @@ async fn one_of_many_matching_puts_wins(store: &Arc<dyn ObjectStore>) {
                 Err(error) => panic!("{error}"),
             }
         }
-        let [winner] = &won[..] else {
-            panic!("winners {won:?}, want one")
-        };
+        let [winner] = &won[..] else { panic!("winners {won:?}, want one") };
         current = store.head("race/match").await.expect("the winner's");
         assert_eq!(current, *winner);
     }
@@ -364,10 +229,7 @@ async fn count_up(store: &dyn ObjectStore) {
         let text = std::str::from_utf8(&object.bytes).expect("digits");
         let next = text.parse::<u64>().expect("digits") + 1;
         let data = next.to_string().into_bytes().into();
-        match store
-            .put_if_match("race/counter", data, &object.meta.etag)
-            .await
-        {
+        match store.put_if_match("race/counter", data, &object.meta.etag).await {
             Ok(_) => return,
             Err(error) => assert!(error.is_conflict(), "{error}"),
         }

@@ -56,10 +56,7 @@ impl DataDirLock {
     pub fn acquire(directory: impl Into<PathBuf>) -> Result<Self, LockError> {
         let directory: PathBuf = directory.into();
         match lock(&directory) {
-            Ok(Ok(file)) => Ok(Self {
-                directory,
-                _file: file,
-            }),
+            Ok(Ok(file)) => Ok(Self { directory, _file: file }),
             Ok(Err(pid)) => Err(LockError::InUse { directory, pid }),
             Err(source) => Err(LockError::Io { directory, source }),
         }
@@ -75,12 +72,8 @@ impl DataDirLock {
 fn lock(directory: &Path) -> io::Result<Result<File, String>> {
     fs::create_dir_all(directory)?;
     let mut options = File::options();
-    let mut file = options
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(directory.join(FILE))?;
+    let mut file =
+        options.read(true).write(true).create(true).truncate(false).open(directory.join(FILE))?;
     match file.try_lock() {
         Ok(()) => {
             file.set_len(0)?;
@@ -92,11 +85,7 @@ fn lock(directory: &Path) -> io::Result<Result<File, String>> {
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
             file.read_to_string(&mut pid)?;
-            Ok(Err(if pid.is_empty() {
-                "unknown".to_owned()
-            } else {
-                pid
-            }))
+            Ok(Err(if pid.is_empty() { "unknown".to_owned() } else { pid }))
         }
         Err(TryLockError::Error(error)) => Err(error),
     }

@@ -82,10 +82,7 @@ impl StoreError {
     /// The error of `op` on `path`, by what the system says.
     pub(crate) fn io(op: &'static str, path: &str, source: io::Error) -> Self {
         let path = path.to_owned();
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "every other kind is told by its text"
-        )]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "every other kind is told by its text")]
         match source.kind() {
             io::ErrorKind::NotFound => Self::NotFound { path },
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
@@ -98,11 +95,7 @@ impl StoreError {
     /// The error of a put. A file that it misses is one of the store's own, not the object.
     pub(crate) fn put(path: &str, source: io::Error) -> Self {
         if source.kind() == io::ErrorKind::NotFound {
-            return Self::Io {
-                op: "put",
-                path: path.to_owned(),
-                source,
-            };
+            return Self::Io { op: "put", path: path.to_owned(), source };
         }
         Self::io("put", path, source)
     }
@@ -114,10 +107,7 @@ impl StoreError {
 
     /// Whether a conditional put lost to another writer.
     pub fn is_conflict(&self) -> bool {
-        matches!(
-            self,
-            Self::AlreadyExists { .. } | Self::PreconditionFailed { .. }
-        )
+        matches!(self, Self::AlreadyExists { .. } | Self::PreconditionFailed { .. })
     }
 }
 

@@ -63,15 +63,8 @@ enum Fate {
 impl FaultyStore {
     /// `inner`, failing after `plan` from `seed`; latency is waited for on `clock`.
     pub fn new(inner: Arc<dyn ObjectStore>, plan: FaultPlan, seed: u64, clock: Clock) -> Self {
-        let state = Mutex::new(State {
-            plan,
-            random: seed,
-            faults: 0,
-        });
-        Self {
-            inner,
-            shared: Arc::new(Shared { clock, state }),
-        }
+        let state = Mutex::new(State { plan, random: seed, faults: 0 });
+        Self { inner, shared: Arc::new(Shared { clock, state }) }
     }
 
     /// Fails after `plan` from now on.
@@ -121,9 +114,7 @@ impl State {
         } else if self.chance(self.plan.lost_reply) {
             Fate::LostReply(kind)
         } else if self.chance(self.plan.torn_put) && torn {
-            Fate::Torn {
-                kept_per_mille: self.random() % 1000,
-            }
+            Fate::Torn { kept_per_mille: self.random() % 1000 }
         } else {
             Fate::Well
         };
@@ -169,18 +160,13 @@ impl ObjectStore for FaultyStore {
             Fate::Torn { kept_per_mille } => {
                 let kept = data.len() * kept_per_mille / 1000;
                 self.inner.put(path, data.truncated(kept)).await?;
-                Err(StoreError::io(
-                    "put",
-                    path,
-                    injected(io::ErrorKind::ConnectionReset),
-                ))
+                Err(StoreError::io("put", path, injected(io::ErrorKind::ConnectionReset)))
             }
         }
     }
 
     async fn put_if_absent(&self, path: &str, data: Payload) -> Result<ObjectMeta, StoreError> {
-        self.call("put", path, self.inner.put_if_absent(path, data))
-            .await
+        self.call("put", path, self.inner.put_if_absent(path, data)).await
     }
 
     async fn put_if_match(
@@ -189,8 +175,7 @@ impl ObjectStore for FaultyStore {
         data: Payload,
         etag: &ETag,
     ) -> Result<ObjectMeta, StoreError> {
-        self.call("put", path, self.inner.put_if_match(path, data, etag))
-            .await
+        self.call("put", path, self.inner.put_if_match(path, data, etag)).await
     }
 
     async fn get(&self, path: &str) -> Result<Object, StoreError> {
@@ -198,8 +183,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
-        self.call("get a range of", path, self.inner.get_range(path, range))
-            .await
+        self.call("get a range of", path, self.inner.get_range(path, range)).await
     }
 
     async fn head(&self, path: &str) -> Result<ObjectMeta, StoreError> {

@@ -105,8 +105,7 @@ impl ObjectStore for LocalStore {
         data: Payload,
         etag: &ETag,
     ) -> Result<ObjectMeta, StoreError> {
-        self.put_on(path, data, Condition::Match(etag.clone()))
-            .await
+        self.put_on(path, data, Condition::Match(etag.clone())).await
     }
 
     async fn get(&self, path: &str) -> Result<Object, StoreError> {
@@ -116,10 +115,7 @@ impl ObjectStore for LocalStore {
 
     async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
         check(path)?;
-        self.blocking(path, move |store, path| {
-            files::read_range(store, path, range)
-        })
-        .await
+        self.blocking(path, move |store, path| files::read_range(store, path, range)).await
     }
 
     async fn head(&self, path: &str) -> Result<ObjectMeta, StoreError> {

@@ -50,9 +50,7 @@ impl MemoryStore {
         let current = state.objects.get(path).map(|(etag, _)| etag.clone());
         match (condition, current) {
             (Condition::Absent, Some(_)) => {
-                return Err(StoreError::AlreadyExists {
-                    path: path.to_owned(),
-                });
+                return Err(StoreError::AlreadyExists { path: path.to_owned() });
             }
             (Condition::Match(want), got) if got.as_ref() != Some(*want) => {
                 let (path, want) = (path.to_owned(), (*want).clone());
@@ -64,34 +62,21 @@ impl MemoryStore {
         let etag = ETag::new(format!("m{}", state.puts));
         let size = bytes.len() as u64;
         state.objects.insert(path.to_owned(), (etag.clone(), bytes));
-        Ok(ObjectMeta {
-            path: path.to_owned(),
-            size,
-            etag,
-        })
+        Ok(ObjectMeta { path: path.to_owned(), size, etag })
     }
 
     fn find(&self, path: &str) -> Result<Object, StoreError> {
         check(path)?;
         let state = self.state.lock();
         let Some((etag, bytes)) = state.objects.get(path) else {
-            return Err(StoreError::NotFound {
-                path: path.to_owned(),
-            });
+            return Err(StoreError::NotFound { path: path.to_owned() });
         };
-        Ok(Object {
-            meta: meta(path, etag, bytes),
-            bytes: bytes.clone(),
-        })
+        Ok(Object { meta: meta(path, etag, bytes), bytes: bytes.clone() })
     }
 }
 
 fn meta(path: &str, etag: &ETag, bytes: &Bytes) -> ObjectMeta {
-    ObjectMeta {
-        path: path.to_owned(),
-        size: bytes.len() as u64,
-        etag: etag.clone(),
-    }
+    ObjectMeta { path: path.to_owned(), size: bytes.len() as u64, etag: etag.clone() }
 }
 
 #[async_trait]
@@ -122,11 +107,7 @@ impl ObjectStore for MemoryStore {
         let start = usize::try_from(range.start).unwrap_or(usize::MAX);
         let end = usize::try_from(range.end).unwrap_or(usize::MAX);
         if start > end || end > bytes.len() {
-            return Err(StoreError::InvalidRange {
-                path: meta.path,
-                range,
-                size: meta.size,
-            });
+            return Err(StoreError::InvalidRange { path: meta.path, range, size: meta.size });
         }
         Ok(bytes.slice(start..end))
     }
@@ -140,9 +121,7 @@ impl ObjectStore for MemoryStore {
         let state = self.state.lock();
         let objects = state.objects.range(prefix.to_owned()..);
         let objects = objects.take_while(|(path, _)| path.starts_with(prefix));
-        Ok(objects
-            .map(|(path, (etag, bytes))| meta(path, etag, bytes))
-            .collect())
+        Ok(objects.map(|(path, (etag, bytes))| meta(path, etag, bytes)).collect())
     }
 
     async fn delete(&self, path: &str) -> Result<(), StoreError> {
@@ -162,11 +141,7 @@ impl ObjectStore for MemoryStore {
 
     fn writer(&self, path: &str) -> Result<ObjectWriter, StoreError> {
         check(path)?;
-        let upload = MemoryUpload {
-            store: self.clone(),
-            path: path.to_owned(),
-            bytes: Vec::new(),
-        };
+        let upload = MemoryUpload { store: self.clone(), path: path.to_owned(), bytes: Vec::new() };
         Ok(ObjectWriter::new(path, Box::new(upload)))
     }
 }
@@ -184,19 +159,13 @@ impl From<&[u8]> for Words {
         let start = bytes.as_ptr().align_offset(8);
         bytes.resize(start, 0);
         bytes.extend_from_slice(source);
-        Self {
-            bytes,
-            start,
-            len: source.len(),
-        }
+        Self { bytes, start, len: source.len() }
     }
 }
 
 impl AsRef<[u8]> for Words {
     fn as_ref(&self) -> &[u8] {
-        self.bytes
-            .get(self.start..self.start + self.len)
-            .unwrap_or_default()
+        self.bytes.get(self.start..self.start + self.len).unwrap_or_default()
     }
 }
 
@@ -218,7 +187,6 @@ impl Write for MemoryUpload {
 
 impl Upload for MemoryUpload {
     fn finish(self: Box<Self>) -> Result<ObjectMeta, StoreError> {
-        self.store
-            .commit(&self.path, self.bytes.into(), &Condition::Always)
+        self.store.commit(&self.path, self.bytes.into(), &Condition::Always)
     }
 }

@@ -17,31 +17,15 @@ pub(crate) fn check(path: &str) -> Result<(), StoreError> {
 /// Refuses what no path of an object can begin with.
 pub(crate) fn check_prefix(prefix: &str) -> Result<(), StoreError> {
     let (names, last) = prefix.rsplit_once('/').unwrap_or(("", prefix));
-    let names = if prefix.contains('/') {
-        names.split('/').find_map(bad_name)
-    } else {
-        None
-    };
-    refuse(
-        prefix,
-        names.or_else(|| {
-            if last.is_empty() {
-                None
-            } else {
-                bad_name(last)
-            }
-        }),
-    )
+    let names = if prefix.contains('/') { names.split('/').find_map(bad_name) } else { None };
+    refuse(prefix, names.or_else(|| if last.is_empty() { None } else { bad_name(last) }))
 }
 
 fn refuse(path: &str, reason: Option<&'static str>) -> Result<(), StoreError> {
     let reason =
         reason.or_else(|| (path.len() > PATH_BYTES).then_some("is longer than 1024 bytes"));
     match reason {
-        Some(reason) => Err(StoreError::InvalidPath {
-            path: path.to_owned(),
-            reason,
-        }),
+        Some(reason) => Err(StoreError::InvalidPath { path: path.to_owned(), reason }),
         None => Ok(()),
     }
 }
@@ -71,13 +55,10 @@ mod tests {
         }
         let long = "x".repeat(256);
         let deep = "x/".repeat(600) + "x";
-        for bad in [
-            "", "/", "/a", "a/", "a//b", "..", "a/../b", ".tmp/x", "a\\b", "a\0b", &long, &deep,
-        ] {
-            assert!(
-                matches!(check(bad), Err(StoreError::InvalidPath { .. })),
-                "{bad:?}"
-            );
+        for bad in
+            ["", "/", "/a", "a/", "a//b", "..", "a/../b", ".tmp/x", "a\\b", "a\0b", &long, &deep]
+        {
+            assert!(matches!(check(bad), Err(StoreError::InvalidPath { .. })), "{bad:?}");
         }
         for good in ["", "a", "a/", "a/b", "segments/1/"] {
             check_prefix(good).unwrap();

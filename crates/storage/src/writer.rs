@@ -22,10 +22,7 @@ pub struct ObjectWriter {
 impl ObjectWriter {
     /// A writer of `path` over a backend's `upload`.
     pub fn new(path: impl Into<String>, upload: Box<dyn Upload>) -> Self {
-        Self {
-            path: path.into(),
-            upload,
-        }
+        Self { path: path.into(), upload }
     }
 
     /// The object's path.
@@ -41,9 +38,7 @@ impl ObjectWriter {
 
 impl std::fmt::Debug for ObjectWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ObjectWriter")
-            .field("path", &self.path)
-            .finish_non_exhaustive()
+        f.debug_struct("ObjectWriter").field("path", &self.path).finish_non_exhaustive()
     }
 }
 

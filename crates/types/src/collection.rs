@@ -36,9 +36,7 @@ pub struct Collection {
 impl Collection {
     /// The partition called `name`.
     pub fn partition(&self, name: &str) -> Option<&Partition> {
-        self.partitions
-            .iter()
-            .find(|partition| partition.name == name)
+        self.partitions.iter().find(|partition| partition.name == name)
     }
 
     /// The partition with identity `id`.

@@ -47,14 +47,9 @@ impl Coded for UnsupportedDataType {
 
 /// The Arrow type of `field`'s values.
 pub fn arrow_type(field: &FieldSchema) -> Result<ArrowType, UnsupportedDataType> {
-    let unsupported = || UnsupportedDataType {
-        field: field.name.clone(),
-        data_type: field.data_type,
-    };
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "every other type is refused by name"
-    )]
+    let unsupported =
+        || UnsupportedDataType { field: field.name.clone(), data_type: field.data_type };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "every other type is refused by name")]
     Ok(match field.data_type {
         DataType::Bool => ArrowType::Boolean,
         DataType::Int8 => ArrowType::Int8,
@@ -65,10 +60,8 @@ pub fn arrow_type(field: &FieldSchema) -> Result<ArrowType, UnsupportedDataType>
         DataType::Double => ArrowType::Float64,
         DataType::VarChar | DataType::JSON => ArrowType::Utf8,
         DataType::FloatVector => {
-            let dim = field
-                .dim()
-                .and_then(|dim| i32::try_from(dim).ok())
-                .ok_or_else(unsupported)?;
+            let dim =
+                field.dim().and_then(|dim| i32::try_from(dim).ok()).ok_or_else(unsupported)?;
             ArrowType::FixedSizeList(vector_element(ArrowType::Float32), dim)
         }
         _ => return Err(unsupported()),
@@ -82,20 +75,14 @@ pub fn vector_element(element: ArrowType) -> Arc<Field> {
 
 /// The Arrow column of `field`.
 pub fn arrow_field(field: &FieldSchema) -> Result<Field, UnsupportedDataType> {
-    Ok(
-        Field::new(&field.name, arrow_type(field)?, field.nullable).with_metadata(HashMap::from([
-            (FIELD_ID.to_owned(), field.id.to_string()),
-            (DATA_TYPE.to_owned(), field.data_type.name().to_owned()),
-        ])),
-    )
+    Ok(Field::new(&field.name, arrow_type(field)?, field.nullable).with_metadata(HashMap::from([
+        (FIELD_ID.to_owned(), field.id.to_string()),
+        (DATA_TYPE.to_owned(), field.data_type.name().to_owned()),
+    ])))
 }
 
 /// The Arrow schema of `schema`'s fields, in their order, without system columns.
 pub fn arrow_schema(schema: &CollectionSchema) -> Result<SchemaRef, UnsupportedDataType> {
-    let fields = schema
-        .fields
-        .iter()
-        .map(arrow_field)
-        .collect::<Result<Vec<_>, _>>()?;
+    let fields = schema.fields.iter().map(arrow_field).collect::<Result<Vec<_>, _>>()?;
     Ok(Arc::new(Schema::new(fields)))
 }

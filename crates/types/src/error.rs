@@ -211,18 +211,12 @@ pub type Result<T, E = Failure> = std::result::Result<T, E>;
 impl Failure {
     /// A failure whose text is exactly `reason`.
     pub fn new(code: ErrorCode, reason: impl Into<String>) -> Self {
-        Self {
-            code,
-            reason: reason.into(),
-        }
+        Self { code, reason: reason.into() }
     }
 
     /// A failure whose text is `what`, then the base text of `code`: `what: invalid parameter`.
     pub fn wrap(code: ErrorCode, what: impl fmt::Display) -> Self {
-        Self {
-            code,
-            reason: format!("{what}: {}", code.base_text()),
-        }
+        Self { code, reason: format!("{what}: {}", code.base_text()) }
     }
 
     /// A failure whose text is the base text with fields: `collection not found[collection=c]`.
@@ -269,10 +263,7 @@ impl Failure {
 
     /// `collection not loaded[collection=..]` (101).
     pub fn collection_not_loaded(collection: impl fmt::Display) -> Self {
-        Self::with_fields(
-            ErrorCode::CollectionNotLoaded,
-            &[("collection", &collection)],
-        )
+        Self::with_fields(ErrorCode::CollectionNotLoaded, &[("collection", &collection)])
     }
 
     /// `partition not found[partition=..]` (200).
@@ -329,10 +320,7 @@ impl<E: Coded + std::error::Error> From<&E> for Failure {
             }
             source = cause.source();
         }
-        Self {
-            code: error.code(),
-            reason,
-        }
+        Self { code: error.code(), reason }
     }
 }
 

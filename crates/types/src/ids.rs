@@ -76,9 +76,7 @@ impl VChannel {
 
     /// The log channel that carries this shard's records.
     pub fn pchannel(&self) -> &str {
-        self.0
-            .rsplit_once('_')
-            .map_or(&*self.0, |(pchannel, _)| pchannel)
+        self.0.rsplit_once('_').map_or(&*self.0, |(pchannel, _)| pchannel)
     }
 }
 

@@ -15,19 +15,13 @@ pub struct KeyValue {
 impl KeyValue {
     /// The pair `key`, `value`.
     pub fn new(key: impl Into<String>, value: impl Into<String>) -> Self {
-        Self {
-            key: key.into(),
-            value: value.into(),
-        }
+        Self { key: key.into(), value: value.into() }
     }
 }
 
 /// The value of `key` among `pairs`.
 pub fn find<'a>(pairs: &'a [KeyValue], key: &str) -> Option<&'a str> {
-    pairs
-        .iter()
-        .find(|pair| pair.key == key)
-        .map(|pair| pair.value.as_str())
+    pairs.iter().find(|pair| pair.key == key).map(|pair| pair.value.as_str())
 }
 
 /// The definition of an index on a field.

@@ -58,18 +58,12 @@ impl MetricType {
 
     /// The metric called `name`, in any case.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL
-            .iter()
-            .find(|(_, n)| n.eq_ignore_ascii_case(name))
-            .map(|(m, _)| *m)
+        Self::ALL.iter().find(|(_, n)| n.eq_ignore_ascii_case(name)).map(|(m, _)| *m)
     }
 
     /// The upper-case name on the wire.
     pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(m, _)| *m == self)
-            .map_or("", |(_, n)| n)
+        Self::ALL.iter().find(|(m, _)| *m == self).map_or("", |(_, n)| n)
     }
 
     /// Whether a larger score is a better one.

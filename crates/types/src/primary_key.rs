@@ -56,9 +56,7 @@ impl PrimaryKeys {
         if let Some(keys) = array.as_primitive_opt::<Int64Type>() {
             Some(Self::Int64(keys.clone()))
         } else {
-            array
-                .as_string_opt::<i32>()
-                .map(|keys| Self::VarChar(keys.clone()))
+            array.as_string_opt::<i32>().map(|keys| Self::VarChar(keys.clone()))
         }
     }
 

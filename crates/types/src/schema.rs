@@ -59,9 +59,7 @@ impl CollectionSchema {
 
     /// The vector fields in order.
     pub fn vector_fields(&self) -> impl Iterator<Item = &FieldSchema> {
-        self.fields
-            .iter()
-            .filter(|field| field.data_type.is_vector())
+        self.fields.iter().filter(|field| field.data_type.is_vector())
     }
 }
 

@@ -12,19 +12,9 @@ use crate::command::{Failure, output_of};
 const PERSISTENT: [&str; 2] = ["format", "wal"];
 
 pub(super) fn check(root: &Path, files: &[Source]) -> Result<Vec<String>, Failure> {
-    let list = [
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-        "crates",
-    ];
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard", "--", "crates"];
     let list = String::from_utf8_lossy(&output_of("git", &list, root)?).into_owned();
-    let golden: Vec<&str> = list
-        .lines()
-        .filter(|path| path.contains("/tests/golden/"))
-        .collect();
+    let golden: Vec<&str> = list.lines().filter(|path| path.contains("/tests/golden/")).collect();
     Ok(findings(&golden, files))
 }
 
@@ -32,9 +22,7 @@ fn findings(golden: &[&str], files: &[Source]) -> Vec<String> {
     let mut found = Vec::new();
     for name in PERSISTENT {
         let folder = format!("crates/{name}/tests/golden/");
-        let exists = files
-            .iter()
-            .any(|file| file.path.starts_with(&format!("crates/{name}/")));
+        let exists = files.iter().any(|file| file.path.starts_with(&format!("crates/{name}/")));
         if exists && !golden.iter().any(|path| path.starts_with(&folder)) {
             found.push(format!("{folder} has no golden file"));
         }
@@ -57,9 +45,7 @@ fn is_named(path: &str, files: &[Source]) -> bool {
     let named = |text: &str| {
         text.contains(stem) || (!folder.is_empty() && text.contains(&format!("golden/{folder}")))
     };
-    files
-        .iter()
-        .any(|source| source.path.starts_with(&format!("{home}/")) && named(&source.text))
+    files.iter().any(|source| source.path.starts_with(&format!("{home}/")) && named(&source.text))
 }
 
 #[cfg(test)]
@@ -67,39 +53,24 @@ mod tests {
     use super::{Source, findings};
 
     fn source(path: &str, text: &str) -> Source {
-        Source {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Source { path: path.to_owned(), text: text.to_owned() }
     }
 
     #[test]
     fn a_persistent_crate_without_golden_files_is_found() {
-        assert_eq!(
-            findings(&[], &[source("crates/wal/src/lib.rs", "")]).len(),
-            1
-        );
+        assert_eq!(findings(&[], &[source("crates/wal/src/lib.rs", "")]).len(), 1);
     }
 
     #[test]
     fn a_golden_file_that_no_test_names_is_found() {
-        let files = [source(
-            "crates/wal/tests/it/main.rs",
-            "decode(\"record_v1.bin\")",
-        )];
+        let files = [source("crates/wal/tests/it/main.rs", "decode(\"record_v1.bin\")")];
         assert!(findings(&["crates/wal/tests/golden/record_v1.bin"], &files).is_empty());
-        assert_eq!(
-            findings(&["crates/wal/tests/golden/other.bin"], &files).len(),
-            1
-        );
+        assert_eq!(findings(&["crates/wal/tests/golden/other.bin"], &files).len(), 1);
     }
 
     #[test]
     fn naming_the_folder_is_enough() {
-        let files = [source(
-            "crates/wal/tests/it/main.rs",
-            "read_dir(\"tests/golden/v1\")",
-        )];
+        let files = [source("crates/wal/tests/it/main.rs", "read_dir(\"tests/golden/v1\")")];
         assert!(findings(&["crates/wal/tests/golden/v1/a.bin"], &files).is_empty());
     }
 }

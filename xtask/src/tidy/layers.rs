@@ -23,9 +23,8 @@ const WITHIN_LAYER: [(&str, &str); 1] = [
 ];
 
 /// Crates that never wait: no async runtime, not even through a feature of `base`.
-const RUNTIME_FREE: [&str; 9] = [
-    "types", "kernel", "proto", "expr", "index", "text", "format", "segment", "base",
-];
+const RUNTIME_FREE: [&str; 9] =
+    ["types", "kernel", "proto", "expr", "index", "text", "format", "segment", "base"];
 
 /// One arrow of the workspace's dependency graph.
 #[derive(Debug)]
@@ -37,11 +36,7 @@ struct Edge {
 }
 
 pub(super) fn check(root: &Path) -> Result<Vec<String>, Failure> {
-    let metadata = output_of(
-        "cargo",
-        &["metadata", "--no-deps", "--format-version", "1"],
-        root,
-    )?;
+    let metadata = output_of("cargo", &["metadata", "--no-deps", "--format-version", "1"], root)?;
     let metadata: Value = serde_json::from_slice(&metadata)
         .map_err(|error| Failure::new(format!("cargo metadata is not JSON: {error}")))?;
     Ok(findings(&metadata))
@@ -54,9 +49,7 @@ fn findings(metadata: &Value) -> Vec<String> {
             continue;
         };
         if layer_of(name).is_none() {
-            found.push(format!(
-                "crate {name} is in no layer: add it to the table in layers.rs"
-            ));
+            found.push(format!("crate {name} is in no layer: add it to the table in layers.rs"));
         }
     }
     for edge in edges(metadata) {
@@ -67,19 +60,12 @@ fn findings(metadata: &Value) -> Vec<String> {
 
 /// Why an edge is not allowed, if it is not.
 fn forbidden(edge: &Edge) -> Option<String> {
-    let Edge {
-        from,
-        to,
-        optional,
-        features,
-    } = edge;
+    let Edge { from, to, optional, features } = edge;
     if RUNTIME_FREE.contains(&from.as_str()) {
         let runtime = (to == "tokio" || to == "tokio-util") && !optional;
         let by_feature = to == "milvus-base" && features.iter().any(|feature| feature == "tokio");
         if runtime || by_feature {
-            return Some(format!(
-                "{from} has no runtime, but depends on tokio through {to}"
-            ));
+            return Some(format!("{from} has no runtime, but depends on tokio through {to}"));
         }
     }
     let to = to.strip_prefix("milvus-")?;
@@ -102,16 +88,11 @@ fn edges(metadata: &Value) -> Vec<Edge> {
             if text(dependency, "kind") == "dev" {
                 continue;
             }
-            let features = array(dependency, "features")
-                .iter()
-                .filter_map(Value::as_str);
+            let features = array(dependency, "features").iter().filter_map(Value::as_str);
             edges.push(Edge {
                 from: from.to_owned(),
                 to: text(dependency, "name").to_owned(),
-                optional: dependency
-                    .get("optional")
-                    .and_then(Value::as_bool)
-                    .unwrap_or(false),
+                optional: dependency.get("optional").and_then(Value::as_bool).unwrap_or(false),
                 features: features.map(str::to_owned).collect(),
             });
         }
@@ -120,10 +101,7 @@ fn edges(metadata: &Value) -> Vec<Edge> {
 }
 
 fn array<'a>(value: &'a Value, key: &str) -> &'a [Value] {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
+    value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {
@@ -153,10 +131,7 @@ mod tests {
 
     #[test]
     fn a_role_that_knows_another_role_is_found() {
-        assert_eq!(
-            graph("milvus-query", json!({"name": "milvus-data"})).len(),
-            1
-        );
+        assert_eq!(graph("milvus-query", json!({"name": "milvus-data"})).len(), 1);
     }
 
     #[test]

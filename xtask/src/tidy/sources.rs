@@ -17,14 +17,7 @@ pub(super) struct Source {
 
 /// Every Rust file that git knows or would add, outside golden folders and `tidy` itself.
 pub(super) fn rust_files(root: &Path) -> Result<Vec<Source>, Failure> {
-    let list = [
-        "ls-files",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-        "--",
-        "*.rs",
-    ];
+    let list = ["ls-files", "--cached", "--others", "--exclude-standard", "--", "*.rs"];
     let list = String::from_utf8_lossy(&output_of("git", &list, root)?).into_owned();
     let mut files = Vec::new();
     for path in list.lines() {
@@ -34,10 +27,7 @@ pub(super) fn rust_files(root: &Path) -> Result<Vec<Source>, Failure> {
         }
         let text = std::fs::read_to_string(&full)
             .map_err(|error| Failure::new(format!("{path} cannot be read: {error}")))?;
-        files.push(Source {
-            path: path.to_owned(),
-            text,
-        });
+        files.push(Source { path: path.to_owned(), text });
     }
     Ok(files)
 }
@@ -49,10 +39,7 @@ pub(super) fn check(files: &[Source]) -> Vec<String> {
 fn findings(file: &Source) -> Vec<String> {
     let mut found = Vec::new();
     if !file.text.starts_with("//!") && !file.path.contains("/golden/") {
-        found.push(format!(
-            "{}: the file does not begin with a //! header",
-            file.path
-        ));
+        found.push(format!("{}: the file does not begin with a //! header", file.path));
     }
     if file.path.starts_with("xtask/src/tidy/") {
         return found; // these files name what they look for
@@ -78,21 +65,13 @@ fn problems(line: &str) -> Vec<&'static str> {
         ("unimplemented!(", "unimplemented! is not an answer"),
         ("#[ignore", "an ignored test; fix it or assert what happens"),
     ];
-    found.extend(
-        left_over
-            .iter()
-            .filter(|(mark, _)| code.contains(mark))
-            .map(|(_, why)| *why),
-    );
+    found.extend(left_over.iter().filter(|(mark, _)| code.contains(mark)).map(|(_, why)| *why));
     found
 }
 
 /// `#` followed by a digit.
 fn names_issue(comment: &str) -> bool {
-    comment
-        .split('#')
-        .skip(1)
-        .any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+    comment.split('#').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
 /// Files with many lines of code, longest first; tests at the end of a file do not count.
@@ -103,16 +82,11 @@ pub(super) fn long_files(files: &[Source]) -> Vec<String> {
         .filter(|(lines, _)| *lines > LONG)
         .collect();
     long.sort_unstable_by(|a, b| b.cmp(a));
-    long.iter()
-        .map(|(lines, path)| format!("{path} {lines} lines of code"))
-        .collect()
+    long.iter().map(|(lines, path)| format!("{path} {lines} lines of code")).collect()
 }
 
 fn code_lines(text: &str) -> usize {
-    let product = text
-        .split("\n#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or(text);
+    let product = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let is_code = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with("//");
     product.lines().filter(is_code).count()
 }
@@ -122,11 +96,7 @@ mod tests {
     use super::{Source, code_lines, findings};
 
     fn found(text: &str) -> usize {
-        findings(&Source {
-            path: "crates/x/src/a.rs".to_owned(),
-            text: text.to_owned(),
-        })
-        .len()
+        findings(&Source { path: "crates/x/src/a.rs".to_owned(), text: text.to_owned() }).len()
     }
 
     #[test]

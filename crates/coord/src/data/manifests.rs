@@ -80,10 +80,10 @@ impl DataCoordinator {
             }
         }
         // The version before the last is nobody's any more.
-        if let Some(old) = version.checked_sub(2).filter(|old| *old > 0) {
-            if let Err(error) = self.parts.store.delete(&path::manifest(id, old)).await {
-                tracing::warn!(%error, collection = %id, version = old, "old manifest stays");
-            }
+        if let Some(old) = version.checked_sub(2).filter(|old| *old > 0)
+            && let Err(error) = self.parts.store.delete(&path::manifest(id, old)).await
+        {
+            tracing::warn!(%error, collection = %id, version = old, "old manifest stays");
         }
         Ok(next)
     }

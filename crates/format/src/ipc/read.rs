@@ -33,10 +33,7 @@ impl Reader {
     }
 
     pub(crate) fn arrow(self, source: ArrowError) -> DecodeError {
-        DecodeError::Arrow {
-            what: self.what,
-            source,
-        }
+        DecodeError::Arrow { what: self.what, source }
     }
 
     /// The message metadata at the start of `bytes`.
@@ -55,10 +52,7 @@ impl Reader {
         let metadata = rest.get(..len).ok_or_else(short)?;
         let message = ipc::root_as_message(metadata)
             .map_err(|error| self.malformed(format!("no Arrow message: {error}")))?;
-        Ok(MessageHead {
-            message,
-            bytes: len + 8,
-        })
+        Ok(MessageHead { message, bytes: len + 8 })
     }
 
     /// The schema that `schema` describes, if each of its columns has a place in our files.
@@ -67,11 +61,7 @@ impl Reader {
             return Err(self.malformed("columns are big-endian"));
         }
         let schema = self.fenced(|| try_fb_to_schema(schema))?;
-        match schema
-            .fields()
-            .iter()
-            .find(|field| !supported(field.data_type()))
-        {
+        match schema.fields().iter().find(|field| !supported(field.data_type())) {
             Some(field) => Err(self.malformed(format!(
                 "column {} has type {}",
                 field.name(),
@@ -132,11 +122,8 @@ impl Reader {
                 return Err(self.malformed(format!("a column of {length} values, {nulls} null")));
             }
         }
-        let widths: Vec<i64> = schema
-            .fields()
-            .iter()
-            .flat_map(|field| buffer_widths(field.data_type()))
-            .collect();
+        let widths: Vec<i64> =
+            schema.fields().iter().flat_map(|field| buffer_widths(field.data_type())).collect();
         let count = batch.buffers().map_or(0, |buffers| buffers.len());
         if count != widths.len() {
             return Err(self.malformed(format!("{count} buffers, want {}", widths.len())));
@@ -174,20 +161,14 @@ impl Reader {
 
 /// The bytes per value of each buffer that a column of `data_type` has, in Arrow's order.
 fn buffer_widths(data_type: &ArrowType) -> Vec<i64> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "the other supported types are fixed-width"
-    )]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other supported types are fixed-width")]
     match data_type {
         ArrowType::Utf8 | ArrowType::Binary => vec![1, 4, 1],
         ArrowType::FixedSizeList(element, _) => {
             [vec![1], buffer_widths(element.data_type())].concat()
         }
-        other => vec![
-            1,
-            fixed_width(other)
-                .and_then(|width| i64::try_from(width).ok())
-                .unwrap_or(1),
-        ],
+        other => {
+            vec![1, fixed_width(other).and_then(|width| i64::try_from(width).ok()).unwrap_or(1)]
+        }
     }
 }

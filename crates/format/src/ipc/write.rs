@@ -33,21 +33,13 @@ struct PlannedBuffer {
 impl BatchPlan {
     /// A batch of `rows` rows without columns.
     pub(crate) fn new(what: &'static str, rows: u64) -> Self {
-        Self {
-            what,
-            rows,
-            nodes: Vec::new(),
-            buffers: Vec::new(),
-        }
+        Self { what, rows, nodes: Vec::new(), buffers: Vec::new() }
     }
 
     /// Adds the column `field`, whose values are those of `chunks` in order.
     pub(crate) fn column(&mut self, field: &Field, chunks: &[ArrayRef]) -> Result<(), EncodeError> {
         let chunks: Vec<ArrayData> = chunks.iter().map(|chunk| chunk.to_data()).collect();
-        if let Some(chunk) = chunks
-            .iter()
-            .find(|chunk| chunk.data_type() != field.data_type())
-        {
+        if let Some(chunk) = chunks.iter().find(|chunk| chunk.data_type() != field.data_type()) {
             return Err(EncodeError::Mismatch {
                 what: self.what,
                 reason: format!(
@@ -111,13 +103,9 @@ impl BatchPlan {
         let data_type = field.data_type();
         let rows: usize = chunks.iter().map(ArrayData::len).sum();
         let nulls: usize = chunks.iter().map(ArrayData::null_count).sum();
-        self.nodes
-            .push(ipc::FieldNode::new(signed(rows), signed(nulls)));
+        self.nodes.push(ipc::FieldNode::new(signed(rows), signed(nulls)));
         self.validity(chunks, rows, nulls);
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "every other type is refused by name"
-        )]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "every other type is refused by name")]
         match data_type {
             ArrowType::Boolean => {
                 self.bitmap(chunks, rows);
@@ -176,12 +164,7 @@ impl BatchPlan {
     fn fixed(&mut self, chunks: &[ArrayData], width: usize) {
         let parts = chunks.iter().filter_map(|chunk| {
             let Range { start, end } = range(chunk, width);
-            Some(
-                chunk
-                    .buffers()
-                    .first()?
-                    .slice_with_length(start, end - start),
-            )
+            Some(chunk.buffers().first()?.slice_with_length(start, end - start))
         });
         self.push(parts.collect());
     }
@@ -196,29 +179,21 @@ impl BatchPlan {
                 continue;
             };
             let chunk_offsets: &[i32] = chunk_offsets.typed_data();
-            let chunk_offsets = chunk_offsets
-                .get(chunk.offset()..=chunk.offset() + chunk.len())
-                .unwrap_or(&[]);
+            let chunk_offsets =
+                chunk_offsets.get(chunk.offset()..=chunk.offset() + chunk.len()).unwrap_or(&[]);
             let (Some(first), Some(last)) = (chunk_offsets.first(), chunk_offsets.last()) else {
                 continue;
             };
             // A valid Arrow array's offsets never fall and never leave its values.
             let bytes = u64::from((last - first).unsigned_abs());
-            let base = i32::try_from(total)
-                .ok()
-                .filter(|_| total + bytes <= i32::MAX as u64);
+            let base = i32::try_from(total).ok().filter(|_| total + bytes <= i32::MAX as u64);
             let base = base.ok_or(EncodeError::TooLarge {
                 what: self.what,
                 unit: "bytes of strings in one column",
                 got: total + bytes,
                 limit: i32::MAX as u64,
             })?;
-            offsets.extend(
-                chunk_offsets
-                    .iter()
-                    .skip(1)
-                    .map(|offset| base + (offset - first)),
-            );
+            offsets.extend(chunk_offsets.iter().skip(1).map(|offset| base + (offset - first)));
             parts.push(values.slice_with_length(
                 usize::try_from(*first).unwrap_or_default(),
                 usize::try_from(last - first).unwrap_or_default(),

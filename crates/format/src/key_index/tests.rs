@@ -1,3 +1,5 @@
+//! Key indexes: the golden file, lookups beside a model, damaged bytes.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
@@ -38,10 +40,7 @@ fn golden_v1_of_both_key_types_is_searched_as_written() {
     assert_eq!(bytes, encode(&keys), "the bytes of version 1 never change");
     let index = KeyIndex::open(&bytes.into()).unwrap();
     assert_eq!(rows(&index, &int(30)), [0, 3]);
-    assert_eq!(
-        (index.min_key(), index.max_key()),
-        (Some(int(-5)), Some(int(30)))
-    );
+    assert_eq!((index.min_key(), index.max_key()), (Some(int(-5)), Some(int(30))));
 
     let keys = strings(&["b", "", "ä", "b"]);
     let bytes = std::fs::read(crate::golden("keys-varchar.idx", &encode(&keys))).unwrap();
@@ -49,10 +48,7 @@ fn golden_v1_of_both_key_types_is_searched_as_written() {
     let index = KeyIndex::open(&bytes.into()).unwrap();
     assert_eq!(rows(&index, &string("b")), [0, 3]);
     assert_eq!(rows(&index, &string("")), [1]);
-    assert_eq!(
-        (index.min_key(), index.max_key()),
-        (Some(string("")), Some(string("ä")))
-    );
+    assert_eq!((index.min_key(), index.max_key()), (Some(string("")), Some(string("ä"))));
 }
 
 #[test]
@@ -85,10 +81,7 @@ fn unsorted_keys_are_refused_even_with_a_right_checksum() {
     let crc = crc32c::crc32c(&bytes[..end]);
     bytes[end..].copy_from_slice(&crc.to_le_bytes());
     let error = KeyIndex::open(&bytes.into()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "key index is malformed: its keys are not sorted"
-    );
+    assert_eq!(error.to_string(), "key index is malformed: its keys are not sorted");
 }
 
 fn check_against_model<K: Ord + Clone>(
@@ -104,10 +97,7 @@ fn check_against_model<K: Ord + Clone>(
     let mut want = Vec::new();
     for (place, key) in asked.iter().enumerate() {
         let found = model.get(key).cloned().unwrap_or_default();
-        prop_assert_eq!(
-            rows(&index, &to_keys(std::slice::from_ref(key)).get(0)),
-            found.clone()
-        );
+        prop_assert_eq!(rows(&index, &to_keys(std::slice::from_ref(key)).get(0)), found.clone());
         want.extend(found.into_iter().map(|row| (place, row)));
     }
     prop_assert_eq!(index.lookup_many(&to_keys(asked)), want);

@@ -23,23 +23,14 @@ pub fn write_key_index(
             write(
                 out,
                 1,
-                sorted
-                    .iter()
-                    .flat_map(|(key, _)| key.to_le_bytes())
-                    .collect(),
-                sorted
-                    .iter()
-                    .flat_map(|(_, row)| row.to_le_bytes())
-                    .collect(),
+                sorted.iter().flat_map(|(key, _)| key.to_le_bytes()).collect(),
+                sorted.iter().flat_map(|(_, row)| row.to_le_bytes()).collect(),
                 &[],
             )
         }
         PrimaryKeys::VarChar(keys) => {
-            let mut sorted: Vec<(&str, u32)> = keys
-                .iter()
-                .map(Option::unwrap_or_default)
-                .zip(0..count)
-                .collect();
+            let mut sorted: Vec<(&str, u32)> =
+                keys.iter().map(Option::unwrap_or_default).zip(0..count).collect();
             sorted.sort_unstable();
             let text_bytes: usize = sorted.iter().map(|(key, _)| key.len()).sum();
             u32::try_from(text_bytes).map_err(|_| too_large("bytes of keys", text_bytes))?;
@@ -52,10 +43,7 @@ pub fn write_key_index(
                 out,
                 2,
                 ends.flat_map(u32::to_le_bytes).collect(),
-                sorted
-                    .iter()
-                    .flat_map(|(_, row)| row.to_le_bytes())
-                    .collect(),
+                sorted.iter().flat_map(|(_, row)| row.to_le_bytes()).collect(),
                 text.as_bytes(),
             )
         }
@@ -79,18 +67,10 @@ fn write(
             out.write_all(&rows)?;
             out.write_all(text)
         })
-        .map_err(|source| EncodeError::Io {
-            what: FORMAT.what,
-            source,
-        })
+        .map_err(|source| EncodeError::Io { what: FORMAT.what, source })
 }
 
 fn too_large(unit: &'static str, got: usize) -> EncodeError {
     let limit = u64::from(u32::MAX);
-    EncodeError::TooLarge {
-        what: FORMAT.what,
-        unit,
-        got: got as u64,
-        limit,
-    }
+    EncodeError::TooLarge { what: FORMAT.what, unit, got: got as u64, limit }
 }

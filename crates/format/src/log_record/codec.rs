@@ -216,52 +216,20 @@ fn slices(start: Vec<u8>, buffers: Vec<Buffer>) -> Vec<Bytes> {
 
 fn head(record: &LogRecord) -> (Head, Option<&RecordBatch>) {
     let (kind, rows) = match &record.body {
-        Body::Insert {
-            partition_id,
-            schema_version,
-            rows,
-        } => {
+        Body::Insert { partition_id, schema_version, rows } => {
             let (partition_id, schema_version) = (partition_id.0, *schema_version);
-            (
-                Kind::Insert(RowsHead {
-                    partition_id,
-                    schema_version,
-                    replaced: None,
-                }),
-                Some(rows),
-            )
+            (Kind::Insert(RowsHead { partition_id, schema_version, replaced: None }), Some(rows))
         }
-        Body::Upsert {
-            partition_id,
-            schema_version,
-            rows,
-            replaced,
-        } => {
+        Body::Upsert { partition_id, schema_version, rows, replaced } => {
             let replaced = Some(keys_message(replaced));
             let (partition_id, schema_version) = (partition_id.0, *schema_version);
-            (
-                Kind::Upsert(RowsHead {
-                    partition_id,
-                    schema_version,
-                    replaced,
-                }),
-                Some(rows),
-            )
+            (Kind::Upsert(RowsHead { partition_id, schema_version, replaced }), Some(rows))
         }
-        Body::Delete {
-            partition_ids,
-            keys,
-        } => {
-            let partitions = partition_ids.as_ref().map(|ids| PartitionsMessage {
-                ids: ids.iter().map(|id| id.0).collect(),
-            });
-            (
-                Kind::Delete(DeleteHead {
-                    partitions,
-                    keys: Some(keys_message(keys)),
-                }),
-                None,
-            )
+        Body::Delete { partition_ids, keys } => {
+            let partitions = partition_ids
+                .as_ref()
+                .map(|ids| PartitionsMessage { ids: ids.iter().map(|id| id.0).collect() });
+            (Kind::Delete(DeleteHead { partitions, keys: Some(keys_message(keys)) }), None)
         }
         Body::Flush => (Kind::Flush(Nothing {}), None),
         Body::CreatePartition { partition_id } => (Kind::CreatePartition(partition_id.0), None),
@@ -271,26 +239,14 @@ fn head(record: &LogRecord) -> (Head, Option<&RecordBatch>) {
         Body::AlterSchema { schema_version } => (Kind::AlterSchema(*schema_version), None),
     };
     let vchannel = record.vchannel.as_str().to_owned();
-    (
-        Head {
-            vchannel,
-            timestamp: record.timestamp.0,
-            kind: Some(kind),
-        },
-        rows,
-    )
+    (Head { vchannel, timestamp: record.timestamp.0, kind: Some(kind) }, rows)
 }
 
 fn keys_message(keys: &PrimaryKeys) -> KeysMessage {
     let keys = match keys {
-        PrimaryKeys::Int64(keys) => Keys::Int64(IntKeys {
-            keys: keys.values().to_vec(),
-        }),
+        PrimaryKeys::Int64(keys) => Keys::Int64(IntKeys { keys: keys.values().to_vec() }),
         PrimaryKeys::VarChar(keys) => Keys::VarChar(StringKeys {
-            keys: keys
-                .iter()
-                .map(|key| key.unwrap_or_default().to_owned())
-                .collect(),
+            keys: keys.iter().map(|key| key.unwrap_or_default().to_owned()).collect(),
         }),
     };
     KeysMessage { keys: Some(keys) }
@@ -298,9 +254,7 @@ fn keys_message(keys: &PrimaryKeys) -> KeysMessage {
 
 fn record(head: Head, rows: Option<Bytes>) -> Result<LogRecord, DecodeError> {
     // A kind added later reads as none here: it must not be passed over.
-    let kind = head
-        .kind
-        .ok_or_else(|| READER.malformed("its kind is unknown to this server"))?;
+    let kind = head.kind.ok_or_else(|| READER.malformed("its kind is unknown to this server"))?;
     let brings_rows = matches!(kind, Kind::Insert(_) | Kind::Upsert(_));
     if brings_rows != rows.is_some() {
         return Err(READER.malformed("its rows do not go with its kind"));
@@ -325,22 +279,14 @@ fn record(head: Head, rows: Option<Bytes>) -> Result<LogRecord, DecodeError> {
             keys: keys(head.keys)?,
         },
         Kind::Flush(Nothing {}) => Body::Flush,
-        Kind::CreatePartition(id) => Body::CreatePartition {
-            partition_id: PartitionId(id),
-        },
-        Kind::DropPartition(id) => Body::DropPartition {
-            partition_id: PartitionId(id),
-        },
+        Kind::CreatePartition(id) => Body::CreatePartition { partition_id: PartitionId(id) },
+        Kind::DropPartition(id) => Body::DropPartition { partition_id: PartitionId(id) },
         Kind::DropCollection(Nothing {}) => Body::DropCollection,
         Kind::Truncate(Nothing {}) => Body::Truncate,
         Kind::AlterSchema(schema_version) => Body::AlterSchema { schema_version },
     };
     let vchannel = VChannel::from_name(&head.vchannel);
-    Ok(LogRecord {
-        vchannel,
-        timestamp: Timestamp(head.timestamp),
-        body,
-    })
+    Ok(LogRecord { vchannel, timestamp: Timestamp(head.timestamp), body })
 }
 
 fn keys(message: Option<KeysMessage>) -> Result<PrimaryKeys, DecodeError> {

@@ -1,3 +1,5 @@
+//! Log records: the golden file, round trips without copies, damaged bytes.
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, StringArray};
@@ -11,9 +13,7 @@ use super::*;
 use crate::error::DecodeError;
 
 fn rows(count: usize, dim: i32) -> RecordBatch {
-    let titles: StringArray = (0..count)
-        .map(|i| (i % 3 != 0).then(|| format!("t{i}")))
-        .collect();
+    let titles: StringArray = (0..count).map(|i| (i % 3 != 0).then(|| format!("t{i}"))).collect();
     let values: Vec<f32> = (0..count * dim as usize).map(|i| i as f32).collect();
     let vectors = FixedSizeListArray::new(
         vector_element(ArrowType::Float32),
@@ -30,11 +30,7 @@ fn rows(count: usize, dim: i32) -> RecordBatch {
 }
 
 fn record(body: Body) -> LogRecord {
-    LogRecord {
-        vchannel: VChannel::from_name("dml_0_7v1"),
-        timestamp: Timestamp(77),
-        body,
-    }
+    LogRecord { vchannel: VChannel::from_name("dml_0_7v1"), timestamp: Timestamp(77), body }
 }
 
 fn keys() -> PrimaryKeys {
@@ -43,57 +39,28 @@ fn keys() -> PrimaryKeys {
 
 fn upsert() -> LogRecord {
     let partition_id = PartitionId(5);
-    record(Body::Upsert {
-        partition_id,
-        schema_version: 2,
-        rows: rows(5, 4),
-        replaced: keys(),
-    })
+    record(Body::Upsert { partition_id, schema_version: 2, rows: rows(5, 4), replaced: keys() })
 }
 
 fn samples() -> Vec<(&'static str, LogRecord)> {
     let partition_id = PartitionId(-5);
     let ints = PrimaryKeys::Int64(vec![i64::MIN, 3].into());
-    let delete = |partition_ids, keys| {
-        record(Body::Delete {
-            partition_ids,
-            keys,
-        })
-    };
+    let delete = |partition_ids, keys| record(Body::Delete { partition_ids, keys });
     vec![
         (
             "insert",
-            record(Body::Insert {
-                partition_id,
-                schema_version: 0,
-                rows: rows(9, 3).slice(2, 6),
-            }),
+            record(Body::Insert { partition_id, schema_version: 0, rows: rows(9, 3).slice(2, 6) }),
         ),
         ("upsert", upsert()),
         ("delete-all", delete(None, ints)),
-        (
-            "delete-none",
-            delete(Some(Vec::new()), PrimaryKeys::empty(PkType::VarChar)),
-        ),
-        (
-            "delete-some",
-            delete(Some(vec![PartitionId(1), PartitionId(2)]), keys()),
-        ),
+        ("delete-none", delete(Some(Vec::new()), PrimaryKeys::empty(PkType::VarChar))),
+        ("delete-some", delete(Some(vec![PartitionId(1), PartitionId(2)]), keys())),
         ("flush", record(Body::Flush)),
-        (
-            "create-partition",
-            record(Body::CreatePartition { partition_id }),
-        ),
-        (
-            "drop-partition",
-            record(Body::DropPartition { partition_id }),
-        ),
+        ("create-partition", record(Body::CreatePartition { partition_id })),
+        ("drop-partition", record(Body::DropPartition { partition_id })),
         ("drop-collection", record(Body::DropCollection)),
         ("truncate", record(Body::Truncate)),
-        (
-            "alter-schema",
-            record(Body::AlterSchema { schema_version: 3 }),
-        ),
+        ("alter-schema", record(Body::AlterSchema { schema_version: 3 })),
     ]
 }
 
@@ -107,11 +74,7 @@ fn every_kind_comes_back_and_its_golden_v1_too() {
         let bytes = payload(&record);
         assert_eq!(LogRecord::decode(&bytes).unwrap(), record, "{name}");
         let golden = std::fs::read(crate::golden(&format!("record-{name}.bin"), &bytes)).unwrap();
-        assert_eq!(
-            LogRecord::decode(&golden.into()).unwrap(),
-            record,
-            "golden {name}"
-        );
+        assert_eq!(LogRecord::decode(&golden.into()).unwrap(), record, "golden {name}");
     }
 }
 
@@ -119,31 +82,18 @@ fn every_kind_comes_back_and_its_golden_v1_too() {
 fn vectors_are_neither_copied_into_the_payload_nor_out_of_it() {
     let rows = rows(1000, 128);
     let vectors = |rows: &RecordBatch| {
-        let column = rows
-            .column(1)
-            .as_fixed_size_list()
-            .values()
-            .as_primitive::<Float32Type>();
+        let column = rows.column(1).as_fixed_size_list().values().as_primitive::<Float32Type>();
         column.values().inner().as_ptr()
     };
     let before = vectors(&rows);
     let partition_id = PartitionId(1);
-    let record = record(Body::Insert {
-        partition_id,
-        schema_version: 0,
-        rows,
-    });
+    let record = record(Body::Insert { partition_id, schema_version: 0, rows });
     let slices = record.encode().unwrap();
-    assert!(
-        slices.iter().any(|slice| slice.as_ptr() == before),
-        "the buffer itself is handed on"
-    );
+    assert!(slices.iter().any(|slice| slice.as_ptr() == before), "the buffer itself is handed on");
     assert!(slices.len() <= 3, "{} slices", slices.len());
 
     let payload = payload(&record);
-    let Body::Insert { rows, .. } = LogRecord::decode(&payload).unwrap().body else {
-        panic!()
-    };
+    let Body::Insert { rows, .. } = LogRecord::decode(&payload).unwrap().body else { panic!() };
     assert!(payload.as_ptr_range().contains(&vectors(&rows)));
 }
 
@@ -164,31 +114,14 @@ fn newer_versions_and_kinds_say_so() {
     let mut bytes = payload(&record(Body::Flush)).to_vec();
     bytes[4] = 9;
     let error = LogRecord::decode(&bytes.clone().into()).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DecodeError::NewerVersion {
-                got: 9,
-                newest: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, DecodeError::NewerVersion { got: 9, newest: 1, .. }), "{error}");
 
     bytes[4] = 1;
     let kind = bytes.len() - 2;
-    assert_eq!(
-        bytes[kind..],
-        [6 << 3 | 2, 0],
-        "a flush ends in its empty message"
-    );
+    assert_eq!(bytes[kind..], [6 << 3 | 2, 0], "a flush ends in its empty message");
     bytes[kind] = 15 << 3 | 2;
     let error = LogRecord::decode(&bytes.into()).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "log record is malformed: its kind is unknown to this server"
-    );
+    assert_eq!(error.to_string(), "log record is malformed: its kind is unknown to this server");
 }
 
 #[test]
@@ -205,10 +138,7 @@ fn every_truncation_is_refused() {
 
 #[test]
 fn one_key_type_stays_one_key_type() {
-    let body = Body::Delete {
-        partition_ids: None,
-        keys: PrimaryKeys::empty(PkType::Int64),
-    };
+    let body = Body::Delete { partition_ids: None, keys: PrimaryKeys::empty(PkType::Int64) };
     let Body::Delete { keys, .. } = LogRecord::decode(&payload(&record(body))).unwrap().body else {
         panic!()
     };

@@ -17,11 +17,7 @@ use crate::error::DecodeError;
 use crate::file_meta::FileMeta;
 use crate::frame::Format;
 
-const FORMAT: Format = Format {
-    what: "manifest",
-    magic: *b"MVMF",
-    version: 1,
-};
+const FORMAT: Format = Format { what: "manifest", magic: *b"MVMF", version: 1 };
 
 #[derive(Clone, PartialEq, Message)]
 struct ManifestMessage {
@@ -128,9 +124,8 @@ impl Manifest {
     pub fn encode(&self) -> Vec<u8> {
         let body = message(self).encode_to_vec();
         let mut out = Vec::with_capacity(body.len() + 20);
-        let written = FORMAT.write(&mut out, body.len() as u64, |out| {
-            std::io::Write::write_all(out, &body)
-        });
+        let written =
+            FORMAT.write(&mut out, body.len() as u64, |out| std::io::Write::write_all(out, &body));
         debug_assert!(written.is_ok(), "a vector takes every byte");
         out
     }
@@ -199,10 +194,7 @@ fn index_message(index: &IndexEntry) -> IndexMessage {
         params: index
             .params
             .iter()
-            .map(|pair| ParamMessage {
-                key: pair.key.clone(),
-                value: pair.value.clone(),
-            })
+            .map(|pair| ParamMessage { key: pair.key.clone(), value: pair.value.clone() })
             .collect(),
         file: Some(file_message(&index.file)),
         rows: index.rows,
@@ -211,19 +203,11 @@ fn index_message(index: &IndexEntry) -> IndexMessage {
 }
 
 fn file_message(file: &FileMeta) -> FileMessage {
-    FileMessage {
-        path: file.path.clone(),
-        bytes: file.bytes,
-        crc32c: file.crc32c,
-    }
+    FileMessage { path: file.path.clone(), bytes: file.bytes, crc32c: file.crc32c }
 }
 
 fn manifest(message: ManifestMessage) -> Result<Manifest, DecodeError> {
-    let mut segments = message
-        .segments
-        .into_iter()
-        .map(segment)
-        .collect::<Result<Vec<_>, _>>()?;
+    let mut segments = message.segments.into_iter().map(segment).collect::<Result<Vec<_>, _>>()?;
     segments.sort_by_key(|segment| segment.id);
     if let Some([first, _]) = segments.array_windows().find(|[a, b]| a.id == b.id) {
         return Err(malformed(format!("segment {} is listed twice", first.id)));
@@ -290,11 +274,7 @@ fn index(message: IndexMessage, segment: i64) -> Result<IndexEntry, DecodeError>
         field_id: FieldId(message.field_id),
         index_type: message.index_type,
         metric: message.metric,
-        params: message
-            .params
-            .into_iter()
-            .map(|p| KeyValue::new(p.key, p.value))
-            .collect(),
+        params: message.params.into_iter().map(|p| KeyValue::new(p.key, p.value)).collect(),
         file: file(message.file, "index", segment)?,
         rows: message.rows,
         build_id: message.build_id,
@@ -304,9 +284,5 @@ fn index(message: IndexMessage, segment: i64) -> Result<IndexEntry, DecodeError>
 fn file(message: Option<FileMessage>, role: &str, segment: i64) -> Result<FileMeta, DecodeError> {
     let message =
         message.ok_or_else(|| malformed(format!("segment {segment} names no {role} file")))?;
-    Ok(FileMeta {
-        path: message.path,
-        bytes: message.bytes,
-        crc32c: message.crc32c,
-    })
+    Ok(FileMeta { path: message.path, bytes: message.bytes, crc32c: message.crc32c })
 }

@@ -150,27 +150,18 @@ impl Manifest {
                     segment.indexes.retain(|index| index.index_id != index_id);
                 }
             }
-            ManifestEdit::AddDeletes {
-                segment_id,
-                deletes,
-                newly_deleted_rows,
-            } => {
+            ManifestEdit::AddDeletes { segment_id, deletes, newly_deleted_rows } => {
                 let segment = self.segment_mut(segment_id)?;
                 segment.delete_files.push(deletes);
                 segment.deleted_rows = segment.deleted_rows.saturating_add(newly_deleted_rows);
             }
-            ManifestEdit::ReplaceDeletes {
-                segment_id,
-                deletes,
-                deleted_rows,
-            } => {
+            ManifestEdit::ReplaceDeletes { segment_id, deletes, deleted_rows } => {
                 let segment = self.segment_mut(segment_id)?;
                 segment.delete_files = vec![deletes];
                 segment.deleted_rows = deleted_rows;
             }
             ManifestEdit::RemovePartition(partition_id) => {
-                self.segments
-                    .retain(|segment| segment.partition_id != partition_id);
+                self.segments.retain(|segment| segment.partition_id != partition_id);
             }
             ManifestEdit::RemoveAllSegments => self.segments.clear(),
             ManifestEdit::SetCheckpoint(checkpoint) => self.set_checkpoint(checkpoint)?,
@@ -183,21 +174,14 @@ impl Manifest {
         self.segments
             .iter_mut()
             .find(|segment| segment.id == segment_id)
-            .ok_or(EditError::SegmentNotFound {
-                segment_id,
-                version,
-            })
+            .ok_or(EditError::SegmentNotFound { segment_id, version })
     }
 
     fn add_segment(&mut self, segment: SegmentEntry) -> Result<(), EditError> {
-        match self
-            .segments
-            .binary_search_by_key(&segment.id, |entry| entry.id)
-        {
-            Ok(_) => Err(EditError::SegmentExists {
-                segment_id: segment.id,
-                version: self.version,
-            }),
+        match self.segments.binary_search_by_key(&segment.id, |entry| entry.id) {
+            Ok(_) => {
+                Err(EditError::SegmentExists { segment_id: segment.id, version: self.version })
+            }
             Err(place) => {
                 self.segments.insert(place, segment);
                 Ok(())
@@ -206,10 +190,7 @@ impl Manifest {
     }
 
     fn set_checkpoint(&mut self, checkpoint: ChannelCheckpoint) -> Result<(), EditError> {
-        let found = self
-            .checkpoints
-            .iter_mut()
-            .find(|old| old.vchannel == checkpoint.vchannel);
+        let found = self.checkpoints.iter_mut().find(|old| old.vchannel == checkpoint.vchannel);
         match found {
             Some(old) if old.position > checkpoint.position => Err(EditError::CheckpointRegress {
                 vchannel: checkpoint.vchannel,

@@ -1,14 +1,12 @@
+//! Manifests: the golden file, edits, damaged bytes.
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::error::DecodeError;
 
 fn file(name: &str, n: u64) -> FileMeta {
-    FileMeta {
-        path: format!("segments/1/2/{n}/{name}"),
-        bytes: 100 + n,
-        crc32c: 0xdead_beef,
-    }
+    FileMeta { path: format!("segments/1/2/{n}/{name}"), bytes: 100 + n, crc32c: 0xdead_beef }
 }
 
 fn segment(id: i64, partition: i64) -> SegmentEntry {
@@ -36,10 +34,7 @@ fn index(index: i64, build: i64) -> IndexEntry {
         field_id: FieldId(101),
         index_type: "HNSW".into(),
         metric: "COSINE".into(),
-        params: vec![
-            KeyValue::new("M", "16"),
-            KeyValue::new("efConstruction", "200"),
-        ],
+        params: vec![KeyValue::new("M", "16"), KeyValue::new("efConstruction", "200")],
         file: file("index", build.unsigned_abs()),
         rows: 1000,
         build_id: build,
@@ -48,19 +43,11 @@ fn index(index: i64, build: i64) -> IndexEntry {
 
 fn checkpoint(position: u64) -> ChannelCheckpoint {
     let vchannel = VChannel::from_name("dml_0_1v0");
-    ChannelCheckpoint {
-        vchannel,
-        position,
-        timestamp: Timestamp(position * 10),
-    }
+    ChannelCheckpoint { vchannel, position, timestamp: Timestamp(position * 10) }
 }
 
 fn deletes(n: u64) -> DeleteFile {
-    DeleteFile {
-        file: file("deletes", n),
-        rows: 7,
-        max_ts: Timestamp(99),
-    }
+    DeleteFile { file: file("deletes", n), rows: 7, max_ts: Timestamp(99) }
 }
 
 fn sample() -> Manifest {
@@ -85,43 +72,22 @@ fn sample() -> Manifest {
 fn every_edit_gives_the_next_version_and_leaves_the_old_one() {
     let first = sample();
     assert_eq!(first.version, 3);
-    assert_eq!(
-        first.segments.iter().map(|s| s.id.0).collect::<Vec<_>>(),
-        [11, 12]
-    );
+    assert_eq!(first.segments.iter().map(|s| s.id.0).collect::<Vec<_>>(), [11, 12]);
     assert_eq!(first.live_rows(), 1993);
     assert_eq!(first.files().count(), 6);
 
     let rebuilt = first.with_index(SegmentId(11), index(400, 2)).unwrap();
-    assert_eq!(
-        rebuilt
-            .segment(SegmentId(11))
-            .unwrap()
-            .index(IndexId(400))
-            .unwrap()
-            .build_id,
-        2
-    );
+    assert_eq!(rebuilt.segment(SegmentId(11)).unwrap().index(IndexId(400)).unwrap().build_id, 2);
     assert_eq!(rebuilt.segment(SegmentId(11)).unwrap().indexes.len(), 1);
-    assert_eq!(
-        rebuilt.without_index(IndexId(400)).unwrap().files().count(),
-        5
-    );
+    assert_eq!(rebuilt.without_index(IndexId(400)).unwrap().files().count(), 5);
 
     let dropped = rebuilt.without_partition(PartitionId(2)).unwrap();
     assert_eq!(dropped.segments.len(), 1);
     let merged = rebuilt
         .with_segments_replaced(&[SegmentId(11), SegmentId(12)], vec![segment(13, 2)])
         .unwrap();
-    assert_eq!(
-        (merged.segments.len(), merged.version),
-        (1, rebuilt.version + 1)
-    );
-    assert_eq!(
-        first,
-        sample(),
-        "edits never change the manifest they start from"
-    );
+    assert_eq!((merged.segments.len(), merged.version), (1, rebuilt.version + 1));
+    assert_eq!(first, sample(), "edits never change the manifest they start from");
 }
 
 #[test]
@@ -131,36 +97,21 @@ fn edits_that_do_not_fit_are_refused() {
     let segment_id = SegmentId(99);
     assert_eq!(
         manifest.with_index(segment_id, index(1, 1)).unwrap_err(),
-        EditError::SegmentNotFound {
-            segment_id,
-            version
-        }
+        EditError::SegmentNotFound { segment_id, version }
     );
     assert_eq!(
         manifest.with_segment_added(segment(11, 3)).unwrap_err(),
-        EditError::SegmentExists {
-            segment_id: SegmentId(11),
-            version
-        }
+        EditError::SegmentExists { segment_id: SegmentId(11), version }
     );
     let regress = manifest.with_checkpoint(checkpoint(4)).unwrap_err();
-    assert_eq!(
-        regress.to_string(),
-        "checkpoint of dml_0_1v0 cannot go back from 5 to 4"
-    );
-    assert_eq!(
-        manifest.with_checkpoint(checkpoint(5)).unwrap().version,
-        version + 1
-    );
+    assert_eq!(regress.to_string(), "checkpoint of dml_0_1v0 cannot go back from 5 to 4");
+    assert_eq!(manifest.with_checkpoint(checkpoint(5)).unwrap().version, version + 1);
 }
 
 #[test]
 fn golden_v1_decodes_to_what_was_written() {
     let path = crate::golden("manifest.bin", &sample().encode());
-    assert_eq!(
-        Manifest::decode(&std::fs::read(path).unwrap()).unwrap(),
-        sample()
-    );
+    assert_eq!(Manifest::decode(&std::fs::read(path).unwrap()).unwrap(), sample());
 }
 
 #[test]
@@ -168,14 +119,7 @@ fn a_newer_version_says_so() {
     let mut bytes = sample().encode();
     bytes[4] = 2;
     let error = Manifest::decode(&bytes).unwrap_err();
-    assert!(matches!(
-        error,
-        DecodeError::NewerVersion {
-            got: 2,
-            newest: 1,
-            ..
-        }
-    ));
+    assert!(matches!(error, DecodeError::NewerVersion { got: 2, newest: 1, .. }));
     assert_eq!(
         error.to_string(),
         "manifest has format version 2, this server reads up to 1: upgrade the server"

@@ -24,17 +24,11 @@ const READER: Reader = Reader { what: WHAT };
 pub fn open_segment(bytes: &Buffer, expect: &FileMeta) -> Result<SegmentFile, DecodeError> {
     if bytes.len() as u64 != expect.bytes {
         let got = bytes.len() as u64;
-        return Err(DecodeError::Length {
-            what: WHAT,
-            got,
-            want: expect.bytes,
-        });
+        return Err(DecodeError::Length { what: WHAT, got, want: expect.bytes });
     }
     let footer = footer(bytes)?;
     check_version(&footer)?;
-    let schema = footer
-        .schema()
-        .ok_or_else(|| READER.malformed("the footer has no schema"))?;
+    let schema = footer.schema().ok_or_else(|| READER.malformed("the footer has no schema"))?;
     let schema = READER.schema(schema)?;
     let (message, body) = batch_block(bytes, &footer)?;
     let head = READER.message(message)?;
@@ -42,16 +36,9 @@ pub fn open_segment(bytes: &Buffer, expect: &FileMeta) -> Result<SegmentFile, De
 }
 
 fn footer(bytes: &[u8]) -> Result<ipc::Footer<'_>, DecodeError> {
-    let short = || DecodeError::Length {
-        what: WHAT,
-        got: bytes.len() as u64,
-        want: 128,
-    };
+    let short = || DecodeError::Length { what: WHAT, got: bytes.len() as u64, want: 128 };
     let (rest, magic) = bytes.split_last_chunk::<6>().ok_or_else(short)?;
-    for found in [
-        magic.as_slice(),
-        bytes.get(..MAGIC.len()).unwrap_or_default(),
-    ] {
+    for found in [magic.as_slice(), bytes.get(..MAGIC.len()).unwrap_or_default()] {
         if found != MAGIC {
             return Err(DecodeError::Magic {
                 what: WHAT,
@@ -80,11 +67,7 @@ fn check_version(footer: &ipc::Footer<'_>) -> Result<(), DecodeError> {
     match version {
         0 => Err(READER.malformed("format version 0 was never written")),
         1..=FORMAT_VERSION => Ok(()),
-        got => Err(DecodeError::NewerVersion {
-            what: WHAT,
-            got,
-            newest: FORMAT_VERSION,
-        }),
+        got => Err(DecodeError::NewerVersion { what: WHAT, got, newest: FORMAT_VERSION }),
     }
 }
 
@@ -93,10 +76,7 @@ fn batch_block<'a>(
     bytes: &'a Buffer,
     footer: &ipc::Footer<'_>,
 ) -> Result<(&'a [u8], Buffer), DecodeError> {
-    if footer
-        .dictionaries()
-        .is_some_and(|blocks| !blocks.is_empty())
-    {
+    if footer.dictionaries().is_some_and(|blocks| !blocks.is_empty()) {
         return Err(READER.malformed("it has dictionaries"));
     }
     let blocks = footer.recordBatches();
@@ -110,15 +90,9 @@ fn batch_block<'a>(
     let metadata = usize::try_from(block.metaDataLength()).map_err(|_| outside())?;
     let body = usize::try_from(block.bodyLength()).map_err(|_| outside())?;
     let body_start = start.checked_add(metadata).ok_or_else(outside)?;
-    let end = body_start
-        .checked_add(body)
-        .filter(|end| *end <= bytes.len())
-        .ok_or_else(outside)?;
+    let end = body_start.checked_add(body).filter(|end| *end <= bytes.len()).ok_or_else(outside)?;
     let message = bytes.get(start..body_start).ok_or_else(outside)?;
-    Ok((
-        message,
-        bytes.slice_with_length(body_start, end - body_start),
-    ))
+    Ok((message, bytes.slice_with_length(body_start, end - body_start)))
 }
 
 fn split_timestamps(batch: RecordBatch) -> Result<SegmentFile, DecodeError> {
@@ -133,12 +107,6 @@ fn split_timestamps(batch: RecordBatch) -> Result<SegmentFile, DecodeError> {
         rows.remove_column(place);
     }
     let schema = Arc::new(Schema::new(rows.schema().fields().clone()));
-    let rows = rows
-        .with_schema(Arc::clone(&schema))
-        .map_err(|error| READER.arrow(error))?;
-    Ok(SegmentFile {
-        schema,
-        rows,
-        timestamps,
-    })
+    let rows = rows.with_schema(Arc::clone(&schema)).map_err(|error| READER.arrow(error))?;
+    Ok(SegmentFile { schema, rows, timestamps })
 }

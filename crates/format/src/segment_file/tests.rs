@@ -1,3 +1,5 @@
+//! Segment files: the golden file, views without copies, damaged bytes.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -37,38 +39,22 @@ fn schema() -> SchemaRef {
 
 fn batch(first: i64, rows: usize) -> RecordBatch {
     let pk: Vec<i64> = (first..).take(rows).collect();
-    let flag: BooleanArray = pk
-        .iter()
-        .map(|k| (k % 3 != 0).then_some(k % 2 == 0))
-        .collect();
-    let title: StringArray = pk
-        .iter()
-        .map(|k| (k % 5 != 1).then(|| format!("täg{k}")))
-        .collect();
-    let values: Vec<f32> = pk
-        .iter()
-        .flat_map(|k| [*k as f32, 0.5, -1.0, 2.0])
-        .collect();
+    let flag: BooleanArray = pk.iter().map(|k| (k % 3 != 0).then_some(k % 2 == 0)).collect();
+    let title: StringArray = pk.iter().map(|k| (k % 5 != 1).then(|| format!("täg{k}"))).collect();
+    let values: Vec<f32> = pk.iter().flat_map(|k| [*k as f32, 0.5, -1.0, 2.0]).collect();
     let vec = FixedSizeListArray::new(
         vector_element(ArrowType::Float32),
         DIM,
         Arc::new(Float32Array::from(values)),
         None,
     );
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from(pk)),
-        Arc::new(flag),
-        Arc::new(title),
-        Arc::new(vec),
-    ];
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(pk)), Arc::new(flag), Arc::new(title), Arc::new(vec)];
     RecordBatch::try_new(schema(), columns).unwrap()
 }
 
 fn chunk(rows: RecordBatch, first_ts: u64) -> RowChunk {
-    let timestamps = (first_ts..)
-        .take(rows.num_rows())
-        .collect::<Vec<_>>()
-        .into();
+    let timestamps = (first_ts..).take(rows.num_rows()).collect::<Vec<_>>().into();
     RowChunk { rows, timestamps }
 }
 
@@ -104,10 +90,7 @@ fn expected() -> RecordBatch {
 fn chunks_come_back_as_one_batch_in_place() {
     let (bytes, info) = write(&sample());
     let bytes = mapped(&bytes);
-    assert_eq!(
-        (info.rows, info.min_ts, info.max_ts),
-        (18, Timestamp(40), Timestamp(700))
-    );
+    assert_eq!((info.rows, info.min_ts, info.max_ts), (18, Timestamp(40), Timestamp(700)));
     let meta = info.at("segments/1/2/3/columns.arrow");
     verify(&bytes, &meta).unwrap();
     let file = open_segment(&bytes, &meta).unwrap();
@@ -120,10 +103,7 @@ fn chunks_come_back_as_one_batch_in_place() {
     let values = vectors.values().as_primitive::<Float32Type>().values();
     let address = values.inner().as_ptr() as usize;
     let map = bytes.as_ptr() as usize;
-    assert!(
-        (map..map + bytes.len()).contains(&address),
-        "vectors are a view of the file"
-    );
+    assert!((map..map + bytes.len()).contains(&address), "vectors are a view of the file");
     assert_eq!(address % 64, 0, "vectors begin at a multiple of 64 bytes");
 }
 
@@ -137,10 +117,7 @@ fn arrows_own_reader_reads_it() {
     assert_eq!(batches.len(), 1);
     let timestamps = batches[0].column_by_name("$timestamp").unwrap();
     assert_eq!(timestamps.as_primitive::<UInt64Type>().value(10), 40);
-    assert_eq!(
-        batches[0].project(&[0, 1, 2, 3]).unwrap().columns(),
-        expected().columns()
-    );
+    assert_eq!(batches[0].project(&[0, 1, 2, 3]).unwrap().columns(), expected().columns());
 }
 
 #[test]
@@ -156,42 +133,19 @@ fn golden_v1_reads_as_written() {
     let (bytes, _) = write(&sample());
     let bytes = std::fs::read(crate::golden("columns.arrow", &bytes)).unwrap();
     let meta = crate::WrittenFile::of(&bytes).at("columns.arrow");
-    assert_eq!(
-        open_segment(&Buffer::from_vec(bytes), &meta).unwrap().rows,
-        expected()
-    );
+    assert_eq!(open_segment(&Buffer::from_vec(bytes), &meta).unwrap().rows, expected());
 }
 
 #[test]
 fn a_newer_format_says_so() {
     let (bytes, info) = write(&sample());
     let mut bytes = bytes.to_vec();
-    let key = bytes
-        .windows(FORMAT_KEY.len())
-        .rposition(|w| w == FORMAT_KEY.as_bytes())
-        .unwrap();
-    let value = bytes
-        .windows(5)
-        .enumerate()
-        .filter(|(_, w)| *w == b"\x01\0\0\x001");
-    let value = value
-        .map(|(at, _)| at)
-        .min_by_key(|at| at.abs_diff(key))
-        .unwrap()
-        + 4;
+    let key = bytes.windows(FORMAT_KEY.len()).rposition(|w| w == FORMAT_KEY.as_bytes()).unwrap();
+    let value = bytes.windows(5).enumerate().filter(|(_, w)| *w == b"\x01\0\0\x001");
+    let value = value.map(|(at, _)| at).min_by_key(|at| at.abs_diff(key)).unwrap() + 4;
     bytes[value] = b'2';
     let error = open_segment(&Buffer::from_vec(bytes), &info.at("x")).unwrap_err();
-    assert!(
-        matches!(
-            error,
-            DecodeError::NewerVersion {
-                got: 2,
-                newest: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, DecodeError::NewerVersion { got: 2, newest: 1, .. }), "{error}");
 }
 
 #[test]
@@ -208,10 +162,7 @@ fn what_does_not_fit_is_refused_by_name() {
     let schema = Arc::new(Schema::new(vec![field]));
     let rows = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
     let error = write_segment(&mut Vec::new(), &schema, &[chunk(rows, 0)]).unwrap_err();
-    assert!(
-        matches!(error, EncodeError::UnsupportedColumn { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, EncodeError::UnsupportedColumn { .. }), "{error}");
 }
 
 #[test]
@@ -224,11 +175,7 @@ fn a_changed_byte_fails_verification() {
 }
 
 fn touch(file: &SegmentFile) -> usize {
-    file.rows
-        .columns()
-        .iter()
-        .map(|column| format!("{column:?}").len())
-        .sum()
+    file.rows.columns().iter().map(|column| format!("{column:?}").len()).sum()
 }
 
 #[test]

@@ -33,11 +33,7 @@ pub fn write_segment(
     let mut out = CrcWriter::new(out);
     write_file(&mut out, &file_schema, &plan)
         .map_err(|source| EncodeError::Io { what: WHAT, source })?;
-    let timestamps = || {
-        chunks
-            .iter()
-            .flat_map(|chunk| chunk.timestamps.values().iter().copied())
-    };
+    let timestamps = || chunks.iter().flat_map(|chunk| chunk.timestamps.values().iter().copied());
     Ok(SegmentFileInfo {
         rows,
         file: out.written(),
@@ -51,31 +47,17 @@ fn check_chunks(schema: &SchemaRef, chunks: &[RowChunk]) -> Result<u64, EncodeEr
     for chunk in chunks {
         let (rows, timestamps) = (chunk.rows.num_rows(), chunk.timestamps.len());
         if rows != timestamps || chunk.timestamps.null_count() > 0 {
-            return Err(mismatch(format!(
-                "a chunk has {rows} rows and {timestamps} timestamps"
-            )));
+            return Err(mismatch(format!("a chunk has {rows} rows and {timestamps} timestamps")));
         }
         let (got, want) = (chunk.rows.num_columns(), schema.fields().len());
         if got != want {
-            return Err(mismatch(format!(
-                "a chunk has {got} columns, the schema {want}"
-            )));
+            return Err(mismatch(format!("a chunk has {got} columns, the schema {want}")));
         }
     }
-    if let Some(field) = schema
-        .fields()
-        .iter()
-        .find(|field| field.name() == TIMESTAMP_COLUMN)
-    {
-        return Err(mismatch(format!(
-            "a user's column is called {}",
-            field.name()
-        )));
+    if let Some(field) = schema.fields().iter().find(|field| field.name() == TIMESTAMP_COLUMN) {
+        return Err(mismatch(format!("a user's column is called {}", field.name())));
     }
-    let rows = chunks
-        .iter()
-        .map(|chunk| chunk.rows.num_rows() as u64)
-        .sum();
+    let rows = chunks.iter().map(|chunk| chunk.rows.num_rows() as u64).sum();
     match u32::try_from(rows) {
         Ok(_) => Ok(rows),
         Err(_) => Err(EncodeError::TooLarge {
@@ -89,12 +71,7 @@ fn check_chunks(schema: &SchemaRef, chunks: &[RowChunk]) -> Result<u64, EncodeEr
 
 fn with_timestamp(schema: &SchemaRef) -> Schema {
     let timestamp = Arc::new(Field::new(TIMESTAMP_COLUMN, ArrowType::UInt64, false));
-    let fields = schema
-        .fields()
-        .iter()
-        .map(Arc::clone)
-        .chain([timestamp])
-        .collect::<Vec<_>>();
+    let fields = schema.fields().iter().map(Arc::clone).chain([timestamp]).collect::<Vec<_>>();
     Schema::new(fields)
 }
 
@@ -132,11 +109,7 @@ fn write_file<W: Write>(
     out.write_all(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0])?;
     let footer = footer(schema, block);
     out.write_all(&footer)?;
-    out.write_all(
-        &i32::try_from(footer.len())
-            .map_err(io::Error::other)?
-            .to_le_bytes(),
-    )?;
+    out.write_all(&i32::try_from(footer.len()).map_err(io::Error::other)?.to_le_bytes())?;
     out.write_all(&MAGIC)?;
     out.flush()
 }
@@ -165,9 +138,7 @@ fn footer(schema: &Schema, block: ipc::Block) -> Vec<u8> {
     let schema = IpcSchemaEncoder::new()
         .with_dictionary_tracker(&mut tracker)
         .schema_to_fb_offset(&mut fbb, schema);
-    let version = [(FORMAT_KEY.to_owned(), FORMAT_VERSION.to_string())]
-        .into_iter()
-        .collect();
+    let version = [(FORMAT_KEY.to_owned(), FORMAT_VERSION.to_string())].into_iter().collect();
     let metadata = metadata_to_fb(&mut fbb, &version);
     let mut footer = ipc::FooterBuilder::new(&mut fbb);
     footer.add_version(ipc::MetadataVersion::V5);

@@ -57,11 +57,7 @@ pub(super) fn remove(store: &LocalStore, path: &str) -> Result<(), StoreError> {
 
 /// The lock under which names change; released when dropped.
 fn lock(store: &LocalStore) -> io::Result<File> {
-    let options = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .to_owned();
+    let options = File::options().create(true).truncate(false).write(true).to_owned();
     let file = options.open(store.root.join(COMMIT_LOCK))?;
     file.lock()?;
     Ok(file)
@@ -83,11 +79,7 @@ fn check(store: &LocalStore, path: &str, condition: &Condition) -> Result<(), St
         (None, None) => Ok(()),
         (None, Some(_)) => Err(StoreError::AlreadyExists { path }),
         (Some(want), Some(got)) if *want == got => Ok(()),
-        (Some(want), got) => Err(StoreError::PreconditionFailed {
-            path,
-            got,
-            want: want.clone(),
-        }),
+        (Some(want), got) => Err(StoreError::PreconditionFailed { path, got, want: want.clone() }),
     }
 }
 

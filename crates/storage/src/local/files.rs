@@ -41,11 +41,7 @@ pub(super) fn read_range(
 ) -> Result<Bytes, StoreError> {
     let (file, meta) = open(store, path, "get a range of")?;
     if range.start > range.end || range.end > meta.size {
-        return Err(StoreError::InvalidRange {
-            path: path.to_owned(),
-            range,
-            size: meta.size,
-        });
+        return Err(StoreError::InvalidRange { path: path.to_owned(), range, size: meta.size });
     }
     exactly(&file, range).map_err(|e| StoreError::io("get a range of", path, e))
 }
@@ -70,9 +66,7 @@ pub(super) fn map(store: &LocalStore, path: &str) -> Result<Bytes, StoreError> {
 }
 
 pub(super) fn list(store: &LocalStore, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
-    let directory = prefix
-        .rsplit_once('/')
-        .map_or("", |(directory, _)| directory);
+    let directory = prefix.rsplit_once('/').map_or("", |(directory, _)| directory);
     let mut found = Vec::new();
     walk(store, directory, prefix, &mut found)
         .map_err(|source| StoreError::io("list", prefix, source))?;
@@ -99,11 +93,7 @@ fn walk(
         if name.starts_with('.') {
             continue;
         }
-        let path = if directory.is_empty() {
-            name
-        } else {
-            format!("{directory}/{name}")
-        };
+        let path = if directory.is_empty() { name } else { format!("{directory}/{name}") };
         if !path.starts_with(prefix) && !prefix.starts_with(&path) {
             continue;
         }
@@ -121,17 +111,12 @@ fn walk(
 
 /// Whether an error says that nothing is at a path.
 pub(super) fn absent(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
 fn io_error(op: &'static str, path: &str, error: io::Error) -> StoreError {
     if absent(&error) {
-        return StoreError::NotFound {
-            path: path.to_owned(),
-        };
+        return StoreError::NotFound { path: path.to_owned() };
     }
     StoreError::io(op, path, error)
 }
@@ -142,27 +127,19 @@ fn open(
     op: &'static str,
 ) -> Result<(File, ObjectMeta), StoreError> {
     let file = File::open(store.file(path)).map_err(|error| io_error(op, path, error))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| StoreError::io(op, path, error))?;
+    let metadata = file.metadata().map_err(|error| StoreError::io(op, path, error))?;
     Ok((file, meta(path, &metadata)?))
 }
 
 /// What a file's metadata says of its object; a directory is no object.
 pub(super) fn meta(path: &str, metadata: &Metadata) -> Result<ObjectMeta, StoreError> {
     if !metadata.is_file() {
-        return Err(StoreError::NotFound {
-            path: path.to_owned(),
-        });
+        return Err(StoreError::NotFound { path: path.to_owned() });
     }
     // Every put is a new file with a modification time given to no other (`upload`).
     let (seconds, nanos) = (metadata.mtime(), metadata.mtime_nsec());
     let etag = ETag::new(format!("{:x}-{seconds:x}.{nanos:x}", metadata.ino()));
-    Ok(ObjectMeta {
-        path: path.to_owned(),
-        size: metadata.len(),
-        etag,
-    })
+    Ok(ObjectMeta { path: path.to_owned(), size: metadata.len(), etag })
 }
 
 fn exactly(file: &File, range: Range<u64>) -> io::Result<Bytes> {

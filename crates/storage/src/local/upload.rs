@@ -29,25 +29,16 @@ impl LocalUpload {
         let temporary = store.root.join(TEMPORARY).join(random::unique_name());
         let file = File::create_new(&temporary).map_err(|error| StoreError::put(path, error))?;
         let out = BufWriter::with_capacity(BUFFER_BYTES, file);
-        Ok(Self {
-            store,
-            path: path.to_owned(),
-            temporary,
-            out,
-        })
+        Ok(Self { store, path: path.to_owned(), temporary, out })
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.out
-            .write_all(bytes)
-            .map_err(|error| StoreError::put(&self.path, error))
+        self.out.write_all(bytes).map_err(|error| StoreError::put(&self.path, error))
     }
 
     /// Makes the file durable, then moves it to its path if `condition` holds.
     pub(super) fn commit(mut self, condition: &Condition) -> Result<ObjectMeta, StoreError> {
-        let metadata = self
-            .sync()
-            .map_err(|error| StoreError::put(&self.path, error))?;
+        let metadata = self.sync().map_err(|error| StoreError::put(&self.path, error))?;
         let meta = files::meta(&self.path, &metadata)?;
         commit(&self.store, &self.temporary, &self.path, condition)?;
         Ok(meta)
@@ -93,8 +84,6 @@ fn unused_time_ns() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let now = clock::now_ms().saturating_mul(1_000_000);
     let next = |last: u64| now.max(last.saturating_add(1));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| {
-        Some(next(last))
-    });
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(next(last)));
     next(last.unwrap_or_else(|last| last))
 }

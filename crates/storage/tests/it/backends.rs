@@ -1,3 +1,5 @@
+//! Every backend passes the one conformance suite.
+
 use std::sync::Arc;
 
 use milvus_base::Clock;

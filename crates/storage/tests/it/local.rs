@@ -1,3 +1,5 @@
+//! The local directory: what a crash leaves behind, and who may use it.
+
 use std::fs;
 use std::io::Write;
 
@@ -28,10 +30,7 @@ async fn lost_conditions_and_dropped_writers_leave_no_temporary_files() {
     store.put("a", b"x".into()).await.unwrap();
     store.put_if_absent("a", b"y".into()).await.unwrap_err();
     drop(store.writer("b").unwrap());
-    assert_eq!(
-        fs::read_dir(directory.path().join(".tmp")).unwrap().count(),
-        0
-    );
+    assert_eq!(fs::read_dir(directory.path().join(".tmp")).unwrap().count(), 0);
 }
 
 #[tokio::test]
@@ -39,10 +38,7 @@ async fn etags_and_objects_survive_reopening_and_empty_directories_go() {
     let directory = tempfile::tempdir().unwrap();
     let before = {
         let store = LocalStore::open(directory.path()).unwrap();
-        store
-            .put("segments/1/2/3/columns.arrow", b"x".into())
-            .await
-            .unwrap()
+        store.put("segments/1/2/3/columns.arrow", b"x".into()).await.unwrap()
     };
     let store = LocalStore::open(directory.path()).unwrap();
     assert_eq!(store.head(&before.path).await.unwrap(), before);
