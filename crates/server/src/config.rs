@@ -121,7 +121,7 @@ impl Config {
         }
         environment::read(&sources.environment, &mut values)?;
         for flag in &sources.flags {
-            values.set(flag.key, flag.value.clone(), Origin::Flag(flag.name));
+            values.set(flag.key, flag.value.clone(), Origin::Flag(flag.name))?;
         }
         Self::from_values(values, file)
     }

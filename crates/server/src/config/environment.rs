@@ -24,7 +24,7 @@ pub(super) fn read(variables: &[(String, String)], values: &mut Values) -> Resul
         let squeezed = squeeze(bare.unwrap_or(&lower));
         let origin = Origin::Environment(name.clone());
         if let Some(key) = KEYS.iter().find(|key| squeeze(key.name) == squeezed) {
-            values.set(key.name, text.clone(), origin);
+            values.set(key.name, text.clone(), origin)?;
         } else if is_ours {
             let is_of_milvus = GROUPS.iter().any(|group| squeezed.starts_with(&squeeze(group)));
             if !is_of_milvus {

@@ -29,7 +29,10 @@ pub(super) fn read(path: &Path, values: &mut Values) -> Result<(), ConfigError> 
     for (key, text) in pairs {
         let origin = Origin::File(path.to_owned());
         if keys::find(&key).is_some() {
-            values.set(&key, text, origin);
+            values.set(&key, text, origin)?;
+        } else if let Some(meant) = keys::slip_of(&key) {
+            let suggestion = Some(meant.to_owned());
+            return Err(ConfigError::UnknownKey { key, origin, suggestion });
         } else if keys::is_of_milvus(&key) {
             values.set_unused(&key, origin);
         } else {

@@ -33,6 +33,21 @@ pub struct Key {
 }
 
 impl Key {
+    /// Whether `text` can be its value.
+    pub fn accepts(&self, text: &str) -> bool {
+        let text = text.trim();
+        match self.kind {
+            Kind::Text | Kind::Address => true,
+            Kind::Flag => {
+                let words = ["true", "yes", "on", "1", "false", "no", "off", "0"];
+                words.iter().any(|word| word.eq_ignore_ascii_case(text))
+            }
+            Kind::Integer(from, to) => text.parse().is_ok_and(|n: i64| (from..=to).contains(&n)),
+            Kind::Number(from, to) => text.parse().is_ok_and(|n: f64| (from..=to).contains(&n)),
+            Kind::OneOf(words, _) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
+        }
+    }
+
     /// What to write for the value, in words.
     pub fn expected(&self) -> String {
         let unit = if self.unit.is_empty() { String::new() } else { format!(" ({})", self.unit) };
@@ -208,6 +223,21 @@ pub fn is_of_milvus(name: &str) -> bool {
     name.contains('.') && GROUPS.iter().any(|known| known.eq_ignore_ascii_case(group))
 }
 
+/// The key that `name`, which is none, must have been meant to be: in the same place, one slip away.
+pub fn slip_of(name: &str) -> Option<&'static str> {
+    let (place, last) = name.rsplit_once('.')?;
+    let last = last.to_lowercase();
+    let is_near = |key: &&Key| {
+        key.name.rsplit_once('.').is_some_and(|(known_place, known)| {
+            let known = known.to_lowercase();
+            known_place.eq_ignore_ascii_case(place)
+                && known.len() > 3
+                && edit_distance(&last, &known) <= 2
+        })
+    };
+    KEYS.iter().find(is_near).map(|key| key.name)
+}
+
 /// The key or group that `name` was most likely meant to be.
 pub fn suggestion(name: &str) -> Option<String> {
     let wanted = name.to_lowercase();
@@ -263,6 +293,13 @@ mod tests {
         assert_eq!(edit_distance("kitten", "sitting"), 3);
         assert_eq!((edit_distance("", "abc"), edit_distance("abc", "")), (3, 3));
         assert_eq!(edit_distance("same", "same"), 0);
+    }
+
+    #[test]
+    fn a_slip_is_told_from_a_key_that_is_not_used() {
+        assert_eq!(slip_of("proxy.prot"), Some("proxy.port"));
+        assert_eq!(slip_of("proxy.maxTaskNum"), None);
+        assert_eq!(slip_of("queryNode.prot"), None, "no key of that group is near");
     }
 
     #[test]

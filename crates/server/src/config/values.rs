@@ -45,9 +45,17 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// Sets a key of the table.
-    pub(super) fn set(&mut self, key: &str, text: String, origin: Origin) {
+    /// Sets a key of the table, even where another source will set it again: a value that cannot be
+    /// right is wrong wherever it stands.
+    pub(super) fn set(
+        &mut self,
+        key: &str,
+        text: String,
+        origin: Origin,
+    ) -> Result<(), ConfigError> {
+        let accepted = keys::find(key).is_none_or(|key| key.accepts(&text));
         self.set.insert(key.to_lowercase(), Value { text, origin });
+        if accepted { Ok(()) } else { Err(self.wrong(key)) }
     }
 
     /// Notes a key of Milvus that has no effect here.
