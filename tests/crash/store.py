@@ -4,8 +4,10 @@ Each row carries the number of the operation that wrote it, and a text and a vec
 and number: a row that mixes two writes does not pass `check_row`.
 """
 
+import time
+
 import numpy as np
-from pymilvus import DataType, MilvusClient
+from pymilvus import DataType, MilvusClient, MilvusException
 
 DIM = 8
 PAGE = 4000
@@ -30,11 +32,23 @@ def check_row(row):
         raise Corrupt(f"row {key} mixes writes: op {op}, text {row['text']!r}")
 
 
+def connect(uri, within_s=15.0):
+    """A client. gRPC remembers for a while that a port refused it, also when a new server has it."""
+    deadline = time.monotonic() + within_s
+    while True:
+        try:
+            return MilvusClient(uri=uri, timeout=10)
+        except MilvusException:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+
+
 class PymilvusStore:
     """One connection. `timeout_s` bounds each call; a call past it is in doubt."""
 
     def __init__(self, uri, timeout_s=3.0):
-        self.client = MilvusClient(uri=uri, timeout=10)
+        self.client = connect(uri)
         self.timeout = timeout_s
         self.loaded_here = []  # what `observe` had to load to see its rows
 

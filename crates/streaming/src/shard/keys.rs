@@ -2,7 +2,7 @@
 
 use std::collections::hash_map::Entry;
 
-use arrow::array::Array;
+use arrow::array::{Array, RecordBatch};
 use milvus_types::{PkType, PrimaryKeys};
 use rustc_hash::FxHashMap;
 
@@ -61,12 +61,22 @@ impl KeyMap {
     }
 
     /// Bytes that entering `keys` will take, about.
-    pub(super) fn estimate_bytes(keys: &PrimaryKeys) -> u64 {
+    fn estimate_bytes(keys: &PrimaryKeys) -> u64 {
         match keys {
             PrimaryKeys::Int64(keys) => 28 * keys.len() as u64,
             PrimaryKeys::VarChar(keys) => 48 * keys.len() as u64 + keys.value_data().len() as u64,
         }
     }
+}
+
+/// Bytes that `rows` will hold once applied: their values, not the buffers they are views of, and
+/// their entries in a key map.
+pub(super) fn estimate_row_bytes(rows: &RecordBatch, pk_field: &str) -> u64 {
+    let values = rows.columns().iter().map(|column| {
+        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+    });
+    let keys = rows.column_by_name(pk_field).and_then(|keys| PrimaryKeys::from_array(keys));
+    values.sum::<usize>() as u64 + keys.as_ref().map_or(0, KeyMap::estimate_bytes)
 }
 
 #[cfg(test)]

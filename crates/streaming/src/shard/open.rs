@@ -15,7 +15,7 @@ use milvus_format::manifest::SegmentEntry;
 use milvus_format::{FileMeta, verify};
 use milvus_roles::{LoadScope, OpenChannel};
 use milvus_types::columns::arrow_schema;
-use milvus_types::{Failure, PrimaryKeys, Result, Timestamp};
+use milvus_types::{Failure, Result, Timestamp};
 use milvus_wal::{LogChannel, Position};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -23,7 +23,7 @@ use tokio::sync::{Notify, mpsc};
 
 use super::distribution::Current;
 use super::inflight::Inflight;
-use super::keys::KeyMap;
+use super::keys::estimate_row_bytes;
 use super::state::{Change, Effects, Flushed, ShardState};
 use super::{LoadProgress, Parts, Shard, idle, maintenance, write};
 use crate::options::PlantedBug;
@@ -211,11 +211,7 @@ impl Shard {
             if !state.partitions.contains(partition_id) {
                 return Ok(()); // dropped after this record was written
             }
-            let keys = rows
-                .column_by_name(&self.pk_field)
-                .and_then(|keys| PrimaryKeys::from_array(keys))
-                .map_or(0, |keys| KeyMap::estimate_bytes(&keys));
-            let bytes = rows.get_array_memory_size() as u64 + keys;
+            let bytes = estimate_row_bytes(rows, &self.pk_field);
             let memory = self.parts.governor.reserve(Purpose::Insert, bytes);
             let change = Change {
                 body: &body,

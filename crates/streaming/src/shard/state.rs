@@ -329,3 +329,6 @@ impl ShardState {
         gone
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,12 +12,12 @@ use futures::FutureExt;
 use milvus_base::{Priority, Purpose, Reservation, clock};
 use milvus_format::log_record::{Body, LogRecord};
 use milvus_roles::{FlushTicket, WriteAck, WriteKind};
-use milvus_types::{Collection, ErrorCode, Failure, PrimaryKeys, Result, SegmentId, Timestamp};
+use milvus_types::{Collection, ErrorCode, Failure, Result, SegmentId, Timestamp};
 use milvus_wal::AppendFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Shard;
-use super::keys::KeyMap;
+use super::keys::estimate_row_bytes;
 use super::maintenance::Task;
 use super::state::{Change, Effects, SealedSet};
 
@@ -85,11 +85,7 @@ impl Shard {
     fn reserve(&self, body: &Body) -> Result<Reservation> {
         let bytes = match body {
             Body::Insert { rows, .. } | Body::Upsert { rows, .. } => {
-                let keys = rows
-                    .column_by_name(&self.pk_field)
-                    .and_then(|keys| PrimaryKeys::from_array(keys))
-                    .map_or(0, |keys| KeyMap::estimate_bytes(&keys));
-                rows.get_array_memory_size() as u64 + keys
+                estimate_row_bytes(rows, &self.pk_field)
             }
             Body::Delete { .. }
             | Body::Flush

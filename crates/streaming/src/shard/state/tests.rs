@@ -1,0 +1,176 @@
+//! What applying and sealing do to a shard's state, without a log or files.
+
+use arrow::array::{Int64Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema};
+use bytes::Bytes;
+use milvus_format::FileMeta;
+use milvus_format::key_index::write_key_index;
+use milvus_format::manifest::SegmentLevel;
+use milvus_types::VChannel;
+
+use super::*;
+
+const PARTITION: PartitionId = PartitionId(1);
+const OTHER: PartitionId = PartitionId(2);
+
+fn state() -> ShardState {
+    ShardState {
+        schema: Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)])),
+        pk_field: "id".to_owned(),
+        pk_type: PkType::Int64,
+        partitions: HashSet::from([PARTITION, OTHER]),
+        growing: Vec::new(),
+        flushing: Vec::new(),
+        flushed: BTreeMap::new(),
+        manifest_version: 0,
+        position: 0,
+        timestamp: Timestamp::ZERO,
+        sealed_ts: Timestamp::ZERO,
+        dirty_from: None,
+        flushing_from: VecDeque::new(),
+        spare_ids: (1..=20).rev().map(SegmentId).collect(),
+        governor: Governor::new(1 << 30),
+    }
+}
+
+fn keys(list: &[i64]) -> PrimaryKeys {
+    PrimaryKeys::Int64(list.to_vec().into())
+}
+
+fn rows(state: &ShardState, list: &[i64]) -> RecordBatch {
+    RecordBatch::try_new(state.schema.clone(), vec![Arc::new(Int64Array::from(list.to_vec()))])
+        .unwrap()
+}
+
+fn apply(state: &mut ShardState, timestamp: u64, body: &Body) -> Effects {
+    let mut effects = Effects::default();
+    let memory = state.governor.reserve(Purpose::Insert, 0);
+    let (at, next, timestamp) = (state.position, state.position + 1, Timestamp(timestamp));
+    let change = Change { body, timestamp, at, next, fresh_keys: false, memory };
+    state.apply(change, &mut effects).unwrap();
+    effects
+}
+
+fn insert(state: &mut ShardState, timestamp: u64, partition_id: PartitionId, list: &[i64]) {
+    let rows = rows(state, list);
+    apply(state, timestamp, &Body::Insert { partition_id, schema_version: 0, rows });
+}
+
+fn delete(state: &mut ShardState, timestamp: u64, list: &[i64]) -> Effects {
+    apply(state, timestamp, &Body::Delete { partition_ids: None, keys: keys(list) })
+}
+
+/// As if `list` had been flushed as segment `id` before.
+fn add_flushed(state: &mut ShardState, id: i64, list: &[i64]) {
+    let mut bytes = Vec::new();
+    write_key_index(&keys(list), &mut bytes).unwrap();
+    let entry = SegmentEntry {
+        id: SegmentId(id),
+        partition_id: PARTITION,
+        vchannel: VChannel::from_name("c_0v0"),
+        rows: list.len() as u64,
+        min_ts: Timestamp(1),
+        max_ts: Timestamp(1),
+        columns: FileMeta::default(),
+        key_index: FileMeta::default(),
+        delete_files: Vec::new(),
+        indexes: Vec::new(),
+        deleted_rows: 0,
+        schema_version: 0,
+        level: SegmentLevel::L1,
+    };
+    let flushed = Flushed {
+        entry,
+        keys: KeyIndex::open(&Bytes::from(bytes)).unwrap(),
+        dead: FxHashMap::default(),
+        unpersisted: Vec::new(),
+        served: true,
+        served_indexes: Vec::new(),
+    };
+    state.flushed.insert(SegmentId(id), flushed);
+}
+
+fn dead(rows: &[(u32, Timestamp)]) -> Vec<(u32, u64)> {
+    rows.iter().map(|(row, timestamp)| (*row, timestamp.0)).collect()
+}
+
+#[test]
+fn a_key_inserted_again_replaces_the_older_row_of_its_partition_only() {
+    let mut state = state();
+    insert(&mut state, 10, PARTITION, &[1, 2]);
+    insert(&mut state, 11, OTHER, &[1]);
+    insert(&mut state, 12, PARTITION, &[2, 2]);
+    let in_partition = &state.growing[0].segment;
+    assert_eq!(dead(&in_partition.deletes().rows), [(1, 12), (2, 12)], "the last of a batch wins");
+    assert!(state.growing[1].segment.deletes().rows.is_empty());
+}
+
+#[test]
+fn a_delete_finds_growing_flushing_and_flushed_rows_once() {
+    let mut state = state();
+    add_flushed(&mut state, 100, &[5, 6]);
+    insert(&mut state, 10, PARTITION, &[1]);
+    state.seal().unwrap();
+    insert(&mut state, 11, PARTITION, &[2]);
+    let effects = delete(&mut state, 12, &[1, 2, 6, 9]);
+    assert_eq!(dead(&state.flushing[0].segment.deletes().rows), [(0, 12)]);
+    assert_eq!(dead(&state.growing[0].segment.deletes().rows), [(0, 12)]);
+    assert_eq!(effects.forward.len(), 1);
+    assert_eq!(dead(&effects.forward[0].rows), [(1, 12)]);
+    assert!(delete(&mut state, 13, &[6]).forward.is_empty(), "it is dead already");
+}
+
+#[test]
+fn sets_that_overlap_take_every_delete_exactly_once() {
+    let mut state = state();
+    add_flushed(&mut state, 100, &[5, 6, 7]);
+    insert(&mut state, 10, PARTITION, &[1, 2]);
+    delete(&mut state, 11, &[5, 1]);
+    let first = state.seal().unwrap();
+    assert_eq!(dead(&first.deletes[0].1), [(0, 11)]);
+    let sealed = first.segments[0];
+    assert_eq!(dead(&first.sealed_deletes[&sealed]), [(0, 11)]);
+    // The first set is still on its way when these come.
+    delete(&mut state, 12, &[6, 2]);
+    let second = state.seal().unwrap();
+    let mut deletes: Vec<_> = second.deletes.iter().map(|(id, rows)| (*id, dead(rows))).collect();
+    deletes.sort();
+    assert_eq!(deletes, [(sealed, vec![(1, 12)]), (SegmentId(100), vec![(1, 12)])]);
+    assert!(second.segments.is_empty());
+    assert!(state.seal().is_none(), "nothing new");
+    assert_eq!(state.needs_log_from(), Some(first.position - 2), "the first set holds the log");
+}
+
+#[test]
+fn dropped_partitions_leave_nothing_and_take_no_rows() {
+    let mut state = state();
+    insert(&mut state, 10, OTHER, &[1]);
+    insert(&mut state, 11, PARTITION, &[2]);
+    let gone = state.keep_partitions(HashSet::from([PARTITION]));
+    assert_eq!(gone.len(), 1);
+    assert_eq!(state.growing.len(), 1);
+    let rows = rows(&state, &[3]);
+    let body = Body::Insert { partition_id: OTHER, schema_version: 0, rows };
+    let memory = state.governor.reserve(Purpose::Insert, 0);
+    let change =
+        Change { body: &body, timestamp: Timestamp(12), at: 2, next: 3, fresh_keys: false, memory };
+    let refused = state.apply(change, &mut Effects::default()).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PartitionNotFound);
+}
+
+#[test]
+fn timestamps_of_rows_are_those_of_their_records() {
+    let mut state = state();
+    insert(&mut state, 10, PARTITION, &[1, 2]);
+    insert(&mut state, 20, PARTITION, &[3]);
+    let stamps: Vec<u64> = state.growing[0]
+        .segment
+        .chunks()
+        .iter()
+        .flat_map(|chunk: &milvus_format::RowChunk| {
+            let stamps: &UInt64Array = &chunk.timestamps;
+            stamps.values().to_vec()
+        })
+        .collect();
+    assert_eq!(stamps, [10, 10, 20]);
+}
