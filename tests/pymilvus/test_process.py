@@ -6,7 +6,7 @@ import time
 
 import pytest
 from harness.server import Server, StartError
-from pymilvus import MilvusClient
+from pymilvus import MilvusClient, MilvusException
 from support import count, make, query_ids, rows, vector
 
 
@@ -75,6 +75,45 @@ def test_two_restarts_in_a_row(new):
     server = new().start()
     server.kill()
     check(new().start().uri)
+
+
+@pytest.mark.parametrize("name", ["columns.arrow", "keys.idx", "*.manifest", "*.vidx"])
+def test_a_damaged_file_is_confined_and_reported(new, name):
+    server = new().start()
+    client = MilvusClient(uri=server.uri)
+    for collection in ("sound", "hurt"):
+        make(client, collection, index_type="HNSW")
+        client.insert(collection, rows(1500))
+        client.flush(collection)
+        wait_for_index(client, collection)
+    hurt_id = client.describe_collection("hurt")["collection_id"]
+    client.close()
+    server.kill()
+    files = [f for f in (server.data_dir / "objects").rglob(name) if f"/{hurt_id}/" in str(f)]
+    assert files, f"no {name} of collection {hurt_id}"
+    for file in files:
+        damaged = bytearray(file.read_bytes())
+        damaged[len(damaged) // 2] ^= 0x10
+        file.write_bytes(damaged)
+    server = new().start()
+    client = MilvusClient(uri=server.uri)
+    assert count(client, "sound") == 1500
+    assert client.search("sound", [vector(7).tolist()], limit=1)[0][0]["id"] == 7
+    if name == "*.vidx":  # searched without its index, exactly
+        assert client.search("hurt", [vector(7).tolist()], limit=1)[0][0]["id"] == 7
+    else:
+        with pytest.raises(MilvusException, match="checksum"):
+            count(client, "hurt")
+    log = server.log_text()
+    assert any(file.name in log for file in files), "the damaged file is not named"
+    client.close()
+
+
+def wait_for_index(client, name, within_s=60):
+    deadline = time.monotonic() + within_s
+    while client.describe_index(name, "vector")["pending_index_rows"] > 0:
+        assert time.monotonic() < deadline, "the index was not built"
+        time.sleep(0.1)
 
 
 def test_writes_go_on_after_a_restart(new):
@@ -171,11 +210,17 @@ def refusal(binary, *args, config=None, folder=None):
     return ended.stdout + ended.stderr
 
 
-def test_unknown_config_key_is_named(new, tmp_path):
-    """Milvus's own file has hundreds of keys: one that is not used is named, and does no harm."""
-    (tmp_path / "milvus.yaml").write_text("proxy:\n  maxNameLenght: 3\n")
+def test_a_slip_in_a_config_key_is_refused_with_the_key_that_was_meant(binary, tmp_path):
+    text = refusal(binary, config="proxy:\n  maxNameLenght: 3\n", folder=tmp_path)
+    assert "proxy.maxNameLenght" in text
+    assert "did you mean proxy.maxNameLength" in text
+
+
+def test_a_config_key_that_is_not_used_is_named_in_the_log(new, tmp_path):
+    """Milvus's own file has hundreds of keys: one that is not used does no harm."""
+    (tmp_path / "milvus.yaml").write_text("proxy:\n  timeTickInterval: 3\n")
     server = new(args=["--config", str(tmp_path / "milvus.yaml")]).start()
-    assert "maxNameLenght" in server.log_text()
+    assert "proxy.timeTickInterval" in server.log_text()
 
 
 def test_wrong_config_value_is_named_with_what_was_expected(binary, tmp_path):

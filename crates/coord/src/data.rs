@@ -57,6 +57,8 @@ pub struct DataStats {
 pub(crate) struct DataCoordinator {
     parts: Parts,
     manifests: RwLock<HashMap<CollectionId, Arc<Manifest>>>,
+    /// Collections whose manifest could not be read at the start, and why.
+    damaged: HashMap<CollectionId, Failure>,
     indexes: RwLock<HashMap<CollectionId, Vec<Arc<IndexMeta>>>>,
     builds: Arc<Builds>,
     /// Commits, one after another.
@@ -66,9 +68,17 @@ pub(crate) struct DataCoordinator {
 impl DataCoordinator {
     pub(crate) async fn open(parts: Parts) -> Result<Arc<Self>> {
         let mut manifests = HashMap::new();
+        let mut damaged = HashMap::new();
         for collection in parts.root.all() {
-            let manifest = manifests::read_current(&parts, collection.id).await?;
-            manifests.insert(collection.id, Arc::new(manifest));
+            match manifests::read_current(&parts, collection.id).await {
+                Ok(manifest) => {
+                    manifests.insert(collection.id, Arc::new(manifest));
+                }
+                Err(failure) => {
+                    tracing::error!(collection = %collection.name, %failure, "no manifest");
+                    damaged.insert(collection.id, failure);
+                }
+            }
         }
         let mut indexes: HashMap<CollectionId, Vec<Arc<IndexMeta>>> = HashMap::new();
         let listed = parts.catalogue.list_indexes().await.map_err(|error| Failure::from(&error))?;
@@ -81,6 +91,7 @@ impl DataCoordinator {
         let data = Arc::new(Self {
             parts,
             manifests: RwLock::new(manifests),
+            damaged,
             indexes: RwLock::new(indexes),
             builds: Arc::default(),
             decisions: Serial::new("data-coord"),
@@ -114,9 +125,12 @@ impl DataCoordinator {
     }
 
     pub(crate) fn current(&self, id: CollectionId) -> Result<Arc<Manifest>> {
-        self.manifests.read().get(&id).cloned().ok_or_else(|| {
-            Failure::with_fields(ErrorCode::CollectionNotFound, &[("collection", &id)])
-        })
+        if let Some(manifest) = self.manifests.read().get(&id) {
+            return Ok(manifest.clone());
+        }
+        let missing =
+            || Failure::with_fields(ErrorCode::CollectionNotFound, &[("collection", &id)]);
+        Err(self.damaged.get(&id).cloned().unwrap_or_else(missing))
     }
 
     pub(crate) fn checkpoint(&self, vchannel: &VChannel) -> Option<ChannelCheckpoint> {
@@ -179,7 +193,7 @@ impl DataCoordinator {
     /// A crash may have come between dropping a partition and taking it out of the manifest.
     async fn purge_dropped_partitions(self: &Arc<Self>) -> Result<()> {
         for collection in self.parts.root.all() {
-            let manifest = self.current(collection.id)?;
+            let Ok(manifest) = self.current(collection.id) else { continue };
             let mut gone: Vec<_> = manifest
                 .segments
                 .iter()

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use futures::future::try_join_all;
+use futures::future::join_all;
 use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest};
 use milvus_meta::Catalogue;
 use milvus_roles::{
@@ -105,27 +105,53 @@ impl MixCoord {
     }
 
     /// Hands every shard to `streaming`, which replays its log, and resumes what was under way.
+    ///
+    /// A collection whose files or log are damaged does not keep the others from being served: it
+    /// is named in the log, and every use of it fails until it is repaired or dropped.
     pub async fn recover(&self, streaming: Arc<dyn Streaming>) -> Result<()> {
-        let collections = self.root.all();
-        let openings = collections.iter().flat_map(|collection| {
-            collection.vchannels.iter().map(|vchannel| (collection.clone(), vchannel.clone()))
-        });
-        let openings = openings.map(|(collection, vchannel)| {
-            let streaming = &streaming;
-            async move {
-                let manifest = self.data.current(collection.id)?;
-                let load = self.query.scope(collection.id);
-                let request = OpenChannel { collection, vchannel, manifest, load };
-                streaming.open_channel(request).await
-            }
-        });
         // Set first: a shard that replays a large tail may commit a flush at once.
         let _ = self.streaming.0.set(streaming.clone());
-        try_join_all(openings).await?;
-        streaming.recovered().await?;
-        self.query.recovered();
+        let collections = self.root.all();
+        let openings = collections.iter().flat_map(|collection| {
+            collection
+                .vchannels
+                .iter()
+                .map(|vchannel| self.open_one(collection, vchannel, &streaming))
+        });
+        join_all(openings).await;
+        let known: Vec<_> =
+            collections.iter().flat_map(|collection| collection.vchannels.clone()).collect();
+        streaming.recovered(&known).await?;
+        self.query.resume();
         self.data.resume();
         Ok(())
+    }
+
+    async fn open_one(
+        &self,
+        collection: &Arc<Collection>,
+        vchannel: &VChannel,
+        streaming: &Arc<dyn Streaming>,
+    ) {
+        let opened = match self.data.current(collection.id) {
+            Ok(manifest) => {
+                let request = OpenChannel {
+                    collection: collection.clone(),
+                    vchannel: vchannel.clone(),
+                    manifest,
+                    load: self.query.scope(collection.id),
+                };
+                streaming.open_channel(request).await
+            }
+            Err(failure) => Err(failure),
+        };
+        if let Err(failure) = opened {
+            tracing::error!(
+                collection = %collection.name, %vchannel, %failure,
+                "shard cannot be opened; the rest is served without it"
+            );
+            let _ = streaming.refuse_channel(vchannel, failure).await;
+        }
     }
 
     /// What `/metrics` shows of manifests and index builds.

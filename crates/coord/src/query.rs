@@ -94,10 +94,12 @@ impl QueryCoordinator {
         Ok(Arc::new(Self { catalogue, root, data, streaming, loads, decisions }))
     }
 
-    /// Every shard has been opened with its load scope.
-    pub(crate) fn recovered(&self) {
-        for load in self.loads.write().values_mut() {
-            load.state = LoadState::Loaded;
+    /// Every shard has begun to load what its scope says: follows until they have.
+    pub(crate) fn resume(self: &Arc<Self>) {
+        let loads: Vec<_> =
+            self.loads.read().iter().map(|(id, load)| (*id, load.wanted.clone())).collect();
+        for (id, wanted) in loads {
+            self.carry_out(id, wanted, false);
         }
     }
 

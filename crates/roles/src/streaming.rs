@@ -9,8 +9,8 @@ use milvus_expr::Plan;
 use milvus_format::manifest::Manifest;
 use milvus_segment::{Queries, RangeBounds};
 use milvus_types::{
-    Collection, CollectionId, KeyValue, MetricType, PartitionId, PrimaryKey, PrimaryKeys, Result,
-    SegmentId, Timestamp, VChannel,
+    Collection, CollectionId, Failure, KeyValue, MetricType, PartitionId, PrimaryKey, PrimaryKeys,
+    Result, SegmentId, Timestamp, VChannel,
 };
 
 /// Which partitions of a collection answer reads.
@@ -234,8 +234,12 @@ pub trait Streaming: Send + Sync {
     /// Takes a shard over: fences the former owner, replays the log. Returns when it can serve.
     async fn open_channel(&self, request: OpenChannel) -> Result<()>;
 
-    /// Every shard to own after a start is open: what the log holds of other shards may go.
-    async fn recovered(&self) -> Result<()>;
+    /// A shard cannot be opened: every use of it answers `why` from now on.
+    async fn refuse_channel(&self, vchannel: &VChannel, why: Failure) -> Result<()>;
+
+    /// Every shard that could be opened after a start is open. What the log holds of shards that
+    /// are not among `known` may go; what it holds of known ones that did not open stays.
+    async fn recovered(&self, known: &[VChannel]) -> Result<()>;
 
     /// Gives a shard up for good: its rows and its part of the log may go.
     async fn drop_channel(&self, vchannel: &VChannel) -> Result<()>;

@@ -75,9 +75,9 @@ impl PChannel {
             .retain(|shard| shard.upgrade().is_some_and(|shard| shard.vchannel() != vchannel));
     }
 
-    /// Every shard to own is open: the other shards in the log no longer exist.
-    pub(crate) fn recovered(&self) {
-        self.holders.lock().unopened.clear();
+    /// Shards in the log that are not `known` no longer exist; known ones keep their records.
+    pub(crate) fn recovered(&self, known: &[VChannel]) {
+        self.holders.lock().unopened.retain(|vchannel, _| known.contains(vchannel));
     }
 
     /// Cuts the log before `position`, or before what another shard still needs.

@@ -57,6 +57,8 @@ pub struct StreamingService {
     wal: Arc<dyn Wal>,
     pchannels: RwLock<HashMap<String, Slot>>,
     shards: RwLock<HashMap<VChannel, Arc<Shard>>>,
+    /// Shards that could not be opened, and why: every use of them answers that.
+    unopened: RwLock<HashMap<VChannel, Failure>>,
 }
 
 impl StreamingService {
@@ -79,6 +81,7 @@ impl StreamingService {
             wal,
             pchannels: RwLock::default(),
             shards: RwLock::default(),
+            unopened: RwLock::default(),
         }
     }
 
@@ -111,9 +114,11 @@ impl StreamingService {
     }
 
     fn shard(&self, vchannel: &VChannel) -> Result<Arc<Shard>> {
-        self.shards.read().get(vchannel).cloned().ok_or_else(|| {
-            Failure::with_fields(ErrorCode::ChannelNotFound, &[("channel", vchannel)])
-        })
+        if let Some(shard) = self.shards.read().get(vchannel) {
+            return Ok(shard.clone());
+        }
+        let missing = || Failure::with_fields(ErrorCode::ChannelNotFound, &[("channel", vchannel)]);
+        Err(self.unopened.read().get(vchannel).cloned().unwrap_or_else(missing))
     }
 
     fn shards_of(&self, collection: CollectionId) -> Vec<Arc<Shard>> {
@@ -134,12 +139,8 @@ impl StreamingService {
     }
 }
 
-#[async_trait]
-impl Streaming for StreamingService {
-    async fn open_channel(&self, request: OpenChannel) -> Result<()> {
-        if self.shards.read().contains_key(&request.vchannel) {
-            return Ok(());
-        }
+impl StreamingService {
+    async fn open(&self, request: OpenChannel) -> Result<Arc<Shard>> {
         let pchannel = self.pchannel(request.vchannel.pchannel()).await?;
         let span = pchannel.span(&request.vchannel);
         let cut = Arc::downgrade(&pchannel);
@@ -151,24 +152,43 @@ impl Streaming for StreamingService {
         let log = pchannel.log.clone();
         let shard = Shard::open(self.parts.clone(), request, log, span, truncate).await?;
         pchannel.add(&shard);
-        self.shards.write().insert(shard.vchannel().clone(), shard);
+        Ok(shard)
+    }
+}
+
+#[async_trait]
+impl Streaming for StreamingService {
+    async fn open_channel(&self, request: OpenChannel) -> Result<()> {
+        if self.shards.read().contains_key(&request.vchannel) {
+            return Ok(());
+        }
+        let vchannel = request.vchannel.clone();
+        let shard = Box::pin(self.open(request)).await?;
+        self.unopened.write().remove(&vchannel);
+        self.shards.write().insert(vchannel, shard);
         Ok(())
     }
 
-    async fn recovered(&self) -> Result<()> {
-        // Channels that no living shard uses have nothing that is needed.
+    async fn refuse_channel(&self, vchannel: &VChannel, why: Failure) -> Result<()> {
+        self.unopened.write().insert(vchannel.clone(), why);
+        Ok(())
+    }
+
+    async fn recovered(&self, known: &[VChannel]) -> Result<()> {
         let slots: Vec<_> = self.pchannels.read().values().cloned().collect();
         for pchannel in slots.iter().filter_map(|slot| slot.get()) {
-            pchannel.recovered();
+            pchannel.recovered(known);
         }
         Ok(())
     }
 
     async fn drop_channel(&self, vchannel: &VChannel) -> Result<()> {
-        let Some(shard) = self.shards.write().remove(vchannel) else {
-            return Ok(());
-        };
-        shard.drop_all().await;
+        self.unopened.write().remove(vchannel);
+        let shard = self.shards.write().remove(vchannel);
+        if let Some(shard) = shard {
+            shard.drop_all().await;
+        }
+        // Also a shard that could not be opened lets go of its part of the log.
         let slot = self.pchannels.read().get(vchannel.pchannel()).cloned();
         if let Some(pchannel) = slot.as_ref().and_then(|slot| slot.get()) {
             pchannel.remove(vchannel);

@@ -26,7 +26,7 @@ use milvus_storage::ObjectStore;
 use milvus_types::{Collection, CollectionId, Result, VChannel};
 use milvus_wal::LogChannel;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::distribution::Current;
 use self::inflight::Inflight;
@@ -62,6 +62,8 @@ pub(crate) struct Shard {
     queue: mpsc::UnboundedSender<Item>,
     maintenance: mpsc::UnboundedSender<Task>,
     progress: LoadProgress,
+    /// Loads that are queued or under way: reads wait for them rather than fail.
+    pending_loads: watch::Sender<usize>,
     /// A write came: the idle clock starts again.
     wrote: Notify,
     writes: AtomicU64,

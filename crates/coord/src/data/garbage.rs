@@ -72,9 +72,16 @@ impl DataCoordinator {
             named.extend(manifest.files().map(|file| file.path.clone()));
             named.insert(path::manifest(manifest.collection_id, manifest.version));
         }
+        // Nobody knows what a damaged manifest names.
+        let spare: Vec<String> = self
+            .damaged
+            .keys()
+            .flat_map(|id| [path::collection(*id), path::manifests(*id)])
+            .collect();
         let mut removed = 0;
         for prefix in ["segments/", "manifests/"] {
-            removed += self.remove_listed(prefix, |at| !named.contains(at)).await;
+            let spared = |at: &str| spare.iter().any(|prefix| at.starts_with(prefix.as_str()));
+            removed += self.remove_listed(prefix, |at| !named.contains(at) && !spared(at)).await;
         }
         if removed > 0 {
             tracing::info!(removed, "removed files that nothing names");

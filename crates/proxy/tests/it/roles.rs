@@ -301,7 +301,11 @@ impl Roles {
 
 #[async_trait]
 impl Streaming for Roles {
-    async fn recovered(&self) -> Result<()> {
+    async fn recovered(&self, _: &[VChannel]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn refuse_channel(&self, _: &VChannel, _: Failure) -> Result<()> {
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use milvus_format::manifest::Manifest;
 use milvus_roles::{LoadScope, LoadSegment, SegmentDeletes};
 use milvus_segment::Segment;
 use milvus_types::{Result, SegmentId, Timestamp};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Shard;
 use super::flush::WrittenSet;
@@ -21,8 +21,24 @@ use super::state::{Flushed, SealedSet, Unflushed};
 
 pub(super) enum Task {
     Flush { set: SealedSet, reply: oneshot::Sender<Result<()>> },
-    SetLoad { load: LoadScope, reply: oneshot::Sender<Result<()>> },
+    SetLoad { load: LoadScope, reply: oneshot::Sender<Result<()>>, pending: PendingLoad },
     ManifestChanged { manifest: Arc<Manifest>, reply: oneshot::Sender<Result<()>> },
+}
+
+/// A load that is queued or under way; counted until it is dropped.
+pub(super) struct PendingLoad(watch::Sender<usize>);
+
+impl PendingLoad {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for PendingLoad {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// How long a flush that failed waits for its next try.
@@ -42,8 +58,10 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
                 unflushed.push_back(set);
                 let _ = reply.send(shard.flush_sets(&mut unflushed).await);
             }
-            Some(Task::SetLoad { load, reply }) => {
-                let _ = reply.send(shard.set_load_now(load).await);
+            Some(Task::SetLoad { load, reply, pending }) => {
+                let result = shard.set_load_now(load).await;
+                drop(pending);
+                let _ = reply.send(result);
             }
             Some(Task::ManifestChanged { manifest, reply }) => {
                 let _ = reply.send(shard.take_manifest(&manifest).await);
@@ -63,7 +81,15 @@ impl Shard {
     }
 
     pub(crate) async fn set_load(&self, load: LoadScope) -> Result<()> {
-        self.ask(|reply| Task::SetLoad { load, reply }).await
+        self.begin_load(load)?.await.map_err(|_| self.gone())?
+    }
+
+    /// Queues a load; reads that need it wait from now on.
+    pub(super) fn begin_load(&self, load: LoadScope) -> Result<oneshot::Receiver<Result<()>>> {
+        let (reply, done) = oneshot::channel();
+        let pending = PendingLoad::new(&self.pending_loads);
+        self.maintenance.send(Task::SetLoad { load, reply, pending }).map_err(|_| self.gone())?;
+        Ok(done)
     }
 
     pub(crate) async fn manifest_changed(&self, manifest: Arc<Manifest>) -> Result<()> {
@@ -231,7 +257,7 @@ impl Shard {
         Ok(())
     }
 
-    pub(super) async fn set_load_now(self: &Arc<Self>, load: LoadScope) -> Result<()> {
+    async fn set_load_now(self: &Arc<Self>, load: LoadScope) -> Result<()> {
         let (to_serve, to_release): (Vec<_>, Vec<_>) = {
             let state = self.state.lock();
             let distribution = self.current.get();

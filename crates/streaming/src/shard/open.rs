@@ -1,7 +1,7 @@
 //! Taking a shard over: flushed segments from the manifest, then the log from the checkpoint on.
 //!
-//! Time goes with the unflushed tail of the log, and with the number of flushed segments (their key
-//! indexes are mapped, not read into memory).
+//! Time goes with the unflushed tail of the log and with the key indexes of flushed segments, whose
+//! checksums are verified. Loading the segments that shall answer reads only begins here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use milvus_types::{Failure, Result, Timestamp};
 use milvus_wal::{LogChannel, Position};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::distribution::Current;
 use super::inflight::Inflight;
@@ -79,6 +79,7 @@ impl Shard {
             queue,
             maintenance: tasks,
             progress: LoadProgress::default(),
+            pending_loads: watch::channel(0).0,
             wrote: Notify::new(),
             writes: AtomicU64::new(0),
             flushes: AtomicU64::new(0),
@@ -95,7 +96,11 @@ impl Shard {
         if let Some(span) = span {
             shard.replay(span, from).await?;
         }
-        shard.set_load_now(load).await?;
+        if load != LoadScope::Nothing {
+            // Checking every byte of the segments takes longer than replaying the tail of the log:
+            // the shard is open before it has done so, and reads wait.
+            drop(shard.begin_load(load)?);
+        }
         task::spawn("shard-apply", write::apply_loop(shard.clone(), items));
         task::spawn("shard-maintenance", maintenance::maintenance_loop(shard.clone(), to_do));
         task::spawn("shard-idle", idle::idle_loop(shard.clone()));

@@ -2,21 +2,27 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use futures::future::try_join_all;
-use milvus_base::Priority;
+use milvus_base::{Priority, clock};
 use milvus_roles::{
     FetchRequest, QueryReply, QueryRequest, RowLocation, SearchReply, SearchRequest, SegmentHits,
     ShardHit,
 };
 use milvus_segment::{SearchSpec, Segment};
-use milvus_types::{ErrorCode, Failure, MetricType, PrimaryKey, Result, SegmentId, Timestamp};
+use milvus_types::{
+    ErrorCode, Failure, MetricType, PartitionId, PrimaryKey, Result, SegmentId, Timestamp,
+};
 
 use super::Shard;
 use super::distribution::ReadSet;
 use super::write::cpu_failure;
+
+/// How long a read waits for a load.
+const LOAD_WAIT: Duration = Duration::from_secs(60);
 
 impl Shard {
     /// The freshest snapshot that can be read once every write up to `guarantee` is applied.
@@ -25,14 +31,37 @@ impl Shard {
         if self.stop.is_triggered() { Err(self.gone()) } else { Ok(fresh) }
     }
 
+    /// What answers a read. Where it is not loaded but about to be, waits for that.
+    async fn read_set(
+        &self,
+        partitions: Option<&[PartitionId]>,
+        ignore_growing: bool,
+    ) -> Result<ReadSet> {
+        let mut pending = self.pending_loads.subscribe();
+        loop {
+            let loading = *pending.borrow_and_update() > 0;
+            let set =
+                self.current.get().read_set(&self.collection().name, partitions, ignore_growing);
+            match set {
+                Err(_) if loading => {
+                    let changed = tokio::select! {
+                        changed = pending.changed() => changed.is_ok(),
+                        () = clock::sleep(LOAD_WAIT) => false,
+                    };
+                    if !changed {
+                        return set;
+                    }
+                }
+                set => return set,
+            }
+        }
+    }
+
     pub(crate) async fn search(self: &Arc<Self>, request: SearchRequest) -> Result<SearchReply> {
         let fresh = self.snapshot(request.guarantee).await?;
         let mvcc = request.mvcc.unwrap_or(fresh);
-        let ReadSet { growing, sealed } = self.current.get().read_set(
-            &self.collection().name,
-            request.partitions.as_deref(),
-            request.ignore_growing,
-        )?;
+        let ReadSet { growing, sealed } =
+            self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
         let nq = request.queries.nq();
         let (k, metric) = (request.k, request.metric);
         let spec = Arc::new(SearchSpec {
@@ -69,11 +98,7 @@ impl Shard {
     pub(crate) async fn query(self: &Arc<Self>, request: QueryRequest) -> Result<QueryReply> {
         let fresh = self.snapshot(request.guarantee).await?;
         let mvcc = request.mvcc.unwrap_or(fresh);
-        let set = self.current.get().read_set(
-            &self.collection().name,
-            request.partitions.as_deref(),
-            request.ignore_growing,
-        )?;
+        let set = self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
         if request.count && request.keys.is_none() {
             let count = self.count(set, &request, mvcc).await?;
             return Ok(QueryReply { mvcc, rows: Vec::new(), count });
