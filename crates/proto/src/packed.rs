@@ -93,6 +93,7 @@ macro_rules! packed_array {
                         self.append(number);
                         Ok(())
                     }
+                    (1, _) => encoding::check_wire_type(WireType::LengthDelimited, wire_type),
                     _ => encoding::skip_field(wire_type, tag, buf, ctx),
                 }
             }
