@@ -20,13 +20,22 @@ use crate::served::{QueryStats, Served};
 #[derive(Debug)]
 pub struct QueryService {
     loader: Loader,
+    /// Threads for reads; loads have others, or reads without end would keep a flush waiting.
+    reads: Arc<CpuPool>,
     served: Served,
 }
 
 impl QueryService {
-    /// A service that serves nothing yet.
-    pub fn new(store: Arc<dyn ObjectStore>, cpu: Arc<CpuPool>, governor: Arc<Governor>) -> Self {
-        Self { loader: Loader { store, cpu, governor }, served: Served::default() }
+    /// A service that serves nothing yet. It reads on `reads`, and opens and checks files on
+    /// `loads`.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        reads: Arc<CpuPool>,
+        loads: Arc<CpuPool>,
+        governor: Arc<Governor>,
+    ) -> Self {
+        let loader = Loader { store, cpu: loads, governor };
+        Self { loader, reads, served: Served::default() }
     }
 
     /// What is served, for metrics.
@@ -52,7 +61,7 @@ impl QueryService {
     {
         let jobs = self.served.get(segments)?.into_iter().map(|segment| {
             let work = work.clone();
-            let job = self.loader.cpu.run(Priority::Search, move || work(&segment));
+            let job = self.reads.run(Priority::Search, move || work(&segment));
             async move { job.await.map_err(error::cpu)?.map_err(|error| Failure::from(&error)) }
         });
         try_join_all(jobs.collect::<Vec<_>>()).await

@@ -49,7 +49,10 @@ pub async fn assemble(
     let planted = Planted::from_environment()?;
     let dir = &config.data_dir;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    // A pool serves its highest priority first, always; so what must not starve has its own.
     let search = Arc::new(CpuPool::new("search", cores, SEARCH_QUEUE));
+    let requests = Arc::new(CpuPool::new("requests", cores, SEARCH_QUEUE));
+    let loads = Arc::new(CpuPool::new("loads", cores, APPLY_QUEUE));
     let apply = CpuPool::new("apply", cores, APPLY_QUEUE);
     let shared_governor = Arc::new(governor.clone());
 
@@ -64,7 +67,8 @@ pub async fn assemble(
     let wal = LocalWal::open(dir.join("log"), log_options).await;
     let wal = Arc::new(wal.map_err(|error| failed("log", &error))?);
 
-    let query = Arc::new(QueryService::new(store.clone(), search.clone(), shared_governor.clone()));
+    let query =
+        Arc::new(QueryService::new(store.clone(), search.clone(), loads, shared_governor.clone()));
     let builder = Arc::new(DataService::new(
         store.clone(),
         shared_governor.clone(),
@@ -109,7 +113,7 @@ pub async fn assemble(
         ..ProxyOptions::default()
     };
     let proxy =
-        Proxy::new(options, coord.clone(), coord.clone(), coord, owner, shared_governor, search);
+        Proxy::new(options, coord.clone(), coord.clone(), coord, owner, shared_governor, requests);
     Ok(Standalone { proxy, streaming })
 }
 

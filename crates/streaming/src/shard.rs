@@ -185,6 +185,6 @@ impl Shard {
             let flushing = std::mem::take(&mut state.flushing);
             (std::mem::take(&mut state.growing), flushing)
         };
-        drop(self.parts.cpu.run(milvus_base::Priority::Write, move || drop(dropped)));
+        drop(self.parts.apply.run(milvus_base::Priority::Write, move || drop(dropped)));
     }
 }

@@ -111,7 +111,8 @@ impl Fixture {
     pub(crate) fn service(&self, limit_bytes: u64) -> (QueryService, Arc<Governor>) {
         let governor = Arc::new(Governor::new(limit_bytes));
         let cpu = Arc::new(CpuPool::new("test", 2, 64));
-        (QueryService::new(Arc::clone(&self.store), cpu, Arc::clone(&governor)), governor)
+        let store = Arc::clone(&self.store);
+        (QueryService::new(store, Arc::clone(&cpu), cpu, Arc::clone(&governor)), governor)
     }
 
     pub(crate) fn request(&self, deletes: &[(u32, u64)]) -> LoadSegment {

@@ -185,7 +185,7 @@ impl Shard {
             dropped
         };
         // Key maps and rows can be large: freed off the async threads.
-        drop(self.parts.cpu.run(milvus_base::Priority::Write, move || drop(dropped)));
+        drop(self.parts.apply.run(milvus_base::Priority::Write, move || drop(dropped)));
     }
 
     /// Has the query node serve those of `segments` that `load` covers, then lets reads use them.

@@ -247,7 +247,7 @@ impl Shard {
             tracing::warn!(vchannel = %self.vchannel, %failure, "no segment ids to be had");
         }
         let shard = self.clone();
-        let applied = self.parts.cpu.run(Priority::Write, move || shard.apply_batch(batch)).await;
+        let applied = self.parts.apply.run(Priority::Write, move || shard.apply_batch(batch)).await;
         let (effects, replies, full) = match applied {
             Ok(applied) => applied,
             Err(error) => {
