@@ -5,17 +5,22 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use milvus_base::task;
+use milvus_base::{clock, task};
 use milvus_meta::{Catalogue, LoadEntry, LoadType};
 use milvus_roles::{LoadRequest, LoadScope, LoadState, LoadStatus};
 use milvus_types::{CollectionId, ErrorCode, Failure, FieldId, PartitionId, Result};
 use parking_lot::RwLock;
+use tokio::sync::Notify;
 
 use crate::data::DataCoordinator;
 use crate::mix::StreamingSlot;
 use crate::root::RootCoordinator;
 use crate::serial::Serial;
+
+/// How long a question for the state of a load that goes on after a restart may take.
+const RESUME_WAIT: Duration = Duration::from_secs(10);
 
 pub(crate) struct QueryCoordinator {
     catalogue: Catalogue,
@@ -24,6 +29,8 @@ pub(crate) struct QueryCoordinator {
     streaming: Arc<StreamingSlot>,
     loads: RwLock<HashMap<CollectionId, Load>>,
     decisions: Serial,
+    /// A load ended, well or not.
+    finished: Notify,
 }
 
 /// What was asked for.
@@ -67,6 +74,8 @@ impl Wanted {
 struct Load {
     wanted: Wanted,
     state: LoadState,
+    /// Whether it was loaded before a restart: to users it is, from the first moment on.
+    resumed: bool,
     /// Why the last attempt failed.
     failure: Option<Failure>,
     /// Counts changes, so that the end of an overtaken load is not taken for that of a newer one.
@@ -85,13 +94,20 @@ impl QueryCoordinator {
             .iter()
             .map(|entry| {
                 let wanted = Wanted::of(entry);
-                let load = Load { wanted, state: LoadState::Loading, failure: None, change: 0 };
+                let load = Load {
+                    wanted,
+                    state: LoadState::Loading,
+                    resumed: true,
+                    failure: None,
+                    change: 0,
+                };
                 (entry.collection_id, load)
             })
             .collect();
         let decisions = Serial::new("query-coord");
         let loads = RwLock::new(loads);
-        Ok(Arc::new(Self { catalogue, root, data, streaming, loads, decisions }))
+        let finished = Notify::new();
+        Ok(Arc::new(Self { catalogue, root, data, streaming, loads, decisions, finished }))
     }
 
     /// Every shard has begun to load what its scope says: follows until they have.
@@ -99,7 +115,7 @@ impl QueryCoordinator {
         let loads: Vec<_> =
             self.loads.read().iter().map(|(id, load)| (*id, load.wanted.clone())).collect();
         for (id, wanted) in loads {
-            self.carry_out(id, wanted, false);
+            self.carry_out(id, wanted, false, true);
         }
     }
 
@@ -176,17 +192,23 @@ impl QueryCoordinator {
         let saved = self.catalogue.put(&wanted.entry(id)).await;
         saved.map_err(|error| Failure::from(&error))?;
         let widening = before.is_some_and(|load| load.state == LoadState::Loaded);
-        self.carry_out(id, wanted, widening);
+        self.carry_out(id, wanted, widening, false);
         Ok(())
     }
 
     /// Takes `wanted` over and has the shards follow; `widening` loads stay searchable meanwhile.
-    fn carry_out(self: &Arc<Self>, id: CollectionId, wanted: Wanted, widening: bool) {
+    fn carry_out(
+        self: &Arc<Self>,
+        id: CollectionId,
+        wanted: Wanted,
+        widening: bool,
+        resumed: bool,
+    ) {
         let change = {
             let mut loads = self.loads.write();
             let change = loads.get(&id).map_or(1, |load| load.change + 1);
             let state = if widening { LoadState::Loaded } else { LoadState::Loading };
-            loads.insert(id, Load { wanted, state, failure: None, change });
+            loads.insert(id, Load { wanted, state, resumed, failure: None, change });
             change
         };
         let query = self.clone();
@@ -203,6 +225,8 @@ impl QueryCoordinator {
                     load.failure = Some(failure);
                 }
             }
+            drop(loads);
+            query.finished.notify_waiters();
         });
     }
 
@@ -264,10 +288,27 @@ impl QueryCoordinator {
             .await
     }
 
+    /// The load of a collection. One that goes on after a restart is waited for, some seconds.
+    async fn settled(&self, id: CollectionId) -> Option<Load> {
+        let give_up = clock::sleep(RESUME_WAIT);
+        tokio::pin!(give_up);
+        loop {
+            let finished = self.finished.notified();
+            tokio::pin!(finished);
+            finished.as_mut().enable();
+            let load = self.loads.read().get(&id).cloned()?;
+            if !load.resumed || load.state == LoadState::Loaded || load.failure.is_some() {
+                return Some(load);
+            }
+            tokio::select! {
+                () = &mut finished => {}
+                () = &mut give_up => return Some(load),
+            }
+        }
+    }
+
     pub(crate) async fn status(&self, id: CollectionId) -> Result<Option<LoadStatus>> {
-        let Some(load) = self.loads.read().get(&id).cloned() else {
-            return Ok(None);
-        };
+        let Some(load) = self.settled(id).await else { return Ok(None) };
         if let Some(failure) = load.failure {
             return Err(failure);
         }
