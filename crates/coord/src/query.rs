@@ -283,7 +283,13 @@ impl QueryCoordinator {
                     }
                 }
                 // Released when the call returns: nothing of it answers any more.
-                query.follow(id).await
+                query.follow(id).await?;
+                // What is left of a load that was under way is there now, too.
+                if let Some(load) = query.loads.write().get_mut(&id) {
+                    load.state = LoadState::Loaded;
+                    load.failure = None;
+                }
+                Ok(())
             })
             .await
     }

@@ -91,7 +91,15 @@ struct Keys {
     replaced: Option<PrimaryKeys>,
 }
 
+/// More rows than this do not fit into the largest request; a count that claims more would have
+/// columns filled for rows that are not there.
+const MAX_ROWS: usize = 8 << 20;
+
 fn check_rows(rows: usize) -> Result<()> {
+    if rows > MAX_ROWS {
+        let expected = format!("at most {MAX_ROWS} rows");
+        return Err(Failure::parameter_mismatch(expected, rows, "num_rows is too large"));
+    }
     if rows > 0 {
         return Ok(());
     }

@@ -15,7 +15,7 @@ use milvus_format::manifest::SegmentEntry;
 use milvus_format::{FileMeta, verify};
 use milvus_roles::{LoadScope, OpenChannel};
 use milvus_types::columns::arrow_schema;
-use milvus_types::{Failure, Result, Timestamp};
+use milvus_types::{ErrorCode, Failure, Result, Timestamp};
 use milvus_wal::{LogChannel, Position};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -50,6 +50,16 @@ impl Shard {
         let schema = arrow_schema(&collection.schema).map_err(|error| Failure::from(&error))?;
         let checkpoint = manifest.checkpoint(&vchannel);
         let from = checkpoint.map_or(0, |checkpoint| checkpoint.position);
+        if log.end().0 < from {
+            return Err(Failure::wrap(
+                ErrorCode::DataIntegrity,
+                format!(
+                    "the log of {vchannel} ends at {}, before the checkpoint at {from}: \
+                     records are missing",
+                    log.end()
+                ),
+            ));
+        }
         let applied = checkpoint.map_or(collection.create_ts, |checkpoint| checkpoint.timestamp);
         let state = ShardState {
             schema,
