@@ -289,6 +289,7 @@ impl QueryCoordinator {
                     load.state = LoadState::Loaded;
                     load.failure = None;
                 }
+                query.finished.notify_waiters();
                 Ok(())
             })
             .await

@@ -3,6 +3,7 @@
 //! The one function that knows concrete roles is [`assemble`].
 
 use std::num::NonZero;
+use std::path::Path;
 use std::sync::Arc;
 
 use milvus_base::{Clock, CpuPool, Governor};
@@ -56,6 +57,7 @@ pub async fn assemble(
     let apply = CpuPool::new("apply", cores, APPLY_QUEUE);
     let shared_governor = Arc::new(governor.clone());
 
+    refuse_data_without_catalogue(dir)?;
     let kv = EmbeddedKv::open(dir.join("meta.redb")).await;
     let kv = kv.map_err(|error| failed("metadata", &error))?;
     let catalogue =
@@ -133,6 +135,18 @@ fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {
         planted_bug: planted.streaming,
         ..StreamingOptions::default()
     }
+}
+
+/// Without its catalogue every file of a data directory looks like garbage: nothing may be opened.
+fn refuse_data_without_catalogue(dir: &Path) -> Result<(), StartError> {
+    let has_catalogue =
+        std::fs::metadata(dir.join("meta.redb")).is_ok_and(|catalogue| catalogue.len() > 0);
+    let has_segments = std::fs::read_dir(dir.join("objects").join("segments"))
+        .is_ok_and(|mut segments| segments.next().is_some());
+    if has_catalogue || !has_segments {
+        return Ok(());
+    }
+    Err(StartError::CatalogueMissing { data_dir: dir.to_owned() })
 }
 
 fn failed<E: Coded + std::error::Error>(role: &'static str, error: &E) -> StartError {

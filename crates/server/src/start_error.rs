@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use milvus_storage::LockError;
 use milvus_types::Failure;
@@ -32,6 +33,15 @@ pub enum StartError {
         role: &'static str,
         /// Why.
         failure: Failure,
+    },
+    /// There is data, and nothing that says what it is.
+    #[error(
+        "{} has data but meta.redb is missing or empty; put it back, or choose another directory",
+        data_dir.display()
+    )]
+    CatalogueMissing {
+        /// The data directory.
+        data_dir: PathBuf,
     },
     /// A test asked for a defect that there is not.
     #[error(
