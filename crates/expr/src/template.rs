@@ -22,7 +22,9 @@ pub(crate) fn find(templates: &Templates, name: &str) -> Result<Option<Literal>,
 fn literal(value: &TemplateValue) -> Option<Literal> {
     Some(match value {
         TemplateValue::Bool(value) => Literal::Bool(*value),
+        TemplateValue::Int32(value) => Literal::Int64((*value).into()),
         TemplateValue::Int64(value) => Literal::Int64(*value),
+        TemplateValue::Float(value) => Literal::Double((*value).into()),
         TemplateValue::Double(value) => Literal::Double(*value),
         TemplateValue::VarChar(value) => Literal::VarChar(value.as_str().into()),
         TemplateValue::Bytes(text) => json_literal(&serde_json::from_slice(text).ok()?)?,

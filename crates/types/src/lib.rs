@@ -27,5 +27,5 @@ pub use ids::{
 pub use index_meta::{IndexMeta, IndexState, KeyValue};
 pub use metric::MetricType;
 pub use primary_key::{PkType, PrimaryKey, PrimaryKeys};
-pub use schema::{CollectionSchema, FieldSchema, Value};
+pub use schema::{CollectionSchema, FieldSchema, StructField, Value};
 pub use timestamp::Timestamp;

@@ -18,8 +18,11 @@ pub struct CollectionSchema {
     pub name: String,
     /// A user's words.
     pub description: String,
-    /// Fields in order; the dynamic field, where there is one, is last.
+    /// Fields in order. The sub-fields of struct arrays are among them, called `struct[sub]`, of
+    /// type `Array` or `ArrayOfVector`. Fields added later come behind the dynamic field.
     pub fields: Vec<FieldSchema>,
+    /// The struct array fields themselves; they have no column.
+    pub struct_fields: Vec<StructField>,
     /// Whether unknown keys go to the dynamic field.
     pub enable_dynamic_field: bool,
     /// Schema-level properties.
@@ -57,10 +60,47 @@ impl CollectionSchema {
         self.fields.iter().find(|field| field.is_dynamic)
     }
 
-    /// The vector fields in order.
+    /// The vector fields in order, those within struct arrays included.
     pub fn vector_fields(&self) -> impl Iterator<Item = &FieldSchema> {
         self.fields.iter().filter(|field| field.data_type.is_vector())
     }
+
+    /// The field that routes rows to partitions.
+    pub fn partition_key(&self) -> Option<&FieldSchema> {
+        self.fields.iter().find(|field| field.is_partition_key)
+    }
+
+    /// The struct array field called `name`.
+    pub fn struct_field(&self, name: &str) -> Option<&StructField> {
+        self.struct_fields.iter().find(|field| field.name == name)
+    }
+
+    /// The sub-fields of struct array `name`, in order.
+    pub fn sub_fields<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'s FieldSchema> {
+        let within =
+            move |field: &&FieldSchema| field.struct_name().is_some_and(|(owner, _)| owner == name);
+        self.fields.iter().filter(within)
+    }
+}
+
+/// A struct array field: its sub-fields' columns have equally many elements in each row.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StructField {
+    /// Its identity within the collection, never reused.
+    pub id: FieldId,
+    /// Its name.
+    pub name: String,
+    /// A user's words.
+    pub description: String,
+    /// Whether a row may be without it; its sub-fields are nullable then.
+    pub nullable: bool,
+    /// `mmap.enabled`, `warmup`, ... as given.
+    pub type_params: Vec<KeyValue>,
+}
+
+/// The column name of sub-field `sub` of struct array `owner`.
+pub fn sub_field_name(owner: &str, sub: &str) -> String {
+    format!("{owner}[{sub}]")
 }
 
 /// One field.
@@ -130,6 +170,14 @@ impl FieldSchema {
         self.type_param("max_length")?.parse().ok()
     }
 
+    /// The struct array and the sub-field's own name, if this is a sub-field `struct[sub]`.
+    pub fn struct_name(&self) -> Option<(&str, &str)> {
+        if !matches!(self.data_type, DataType::Array | DataType::ArrayOfVector) {
+            return None;
+        }
+        self.name.strip_suffix(']')?.split_once('[')
+    }
+
     /// The most elements an array may have.
     pub fn max_capacity(&self) -> Option<usize> {
         self.type_param("max_capacity")?.parse().ok()
@@ -141,8 +189,12 @@ impl FieldSchema {
 pub enum Value {
     /// true or false
     Bool(bool),
+    /// An integer of up to 32 bits: how the wire gives defaults of `Int8`, `Int16` and `Int32`.
+    Int32(i32),
     /// Any signed integer.
     Int64(i64),
+    /// A single: how the wire gives defaults of `Float`.
+    Float(f32),
     /// Any floating number.
     Double(f64),
     /// A string.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use milvus_types::{
     Collection, CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, FieldId,
-    FieldSchema, Partition, PartitionId, Timestamp, VChannel, Value,
+    FieldSchema, Partition, PartitionId, StructField, Timestamp, VChannel, Value,
 };
 use prost::{Message, Oneof};
 
@@ -81,6 +81,22 @@ struct SchemaMessage {
     properties: Vec<Pair>,
     #[prost(int32, tag = "6")]
     version: i32,
+    #[prost(message, repeated, tag = "7")]
+    struct_fields: Vec<StructFieldMessage>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StructFieldMessage {
+    #[prost(int64, tag = "1")]
+    id: i64,
+    #[prost(string, tag = "2")]
+    name: String,
+    #[prost(string, tag = "3")]
+    description: String,
+    #[prost(bool, tag = "4")]
+    nullable: bool,
+    #[prost(message, repeated, tag = "5")]
+    type_params: Vec<Pair>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -115,7 +131,7 @@ struct FieldMessage {
 
 #[derive(Clone, PartialEq, Message)]
 struct ValueMessage {
-    #[prost(oneof = "ValueKind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "ValueKind", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
     kind: Option<ValueKind>,
 }
 
@@ -133,6 +149,10 @@ enum ValueKind {
     Bytes(Vec<u8>),
     #[prost(message, tag = "6")]
     Array(ArrayMessage),
+    #[prost(int32, tag = "7")]
+    Int32(i32),
+    #[prost(float, tag = "8")]
+    Float(f32),
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -227,9 +247,17 @@ impl Entry for CollectionEntry {
 }
 
 fn encode_schema(schema: &CollectionSchema) -> SchemaMessage {
-    let CollectionSchema { name, description, fields, enable_dynamic_field, properties, version } =
-        schema;
+    let CollectionSchema {
+        name,
+        description,
+        fields,
+        struct_fields,
+        enable_dynamic_field,
+        properties,
+        version,
+    } = schema;
     SchemaMessage {
+        struct_fields: struct_fields.iter().map(encode_struct_field).collect(),
         name: name.clone(),
         description: description.clone(),
         fields: fields.iter().map(encode_field).collect(),
@@ -245,10 +273,28 @@ fn decode_schema(key: &str, message: SchemaMessage) -> Result<CollectionSchema, 
         name: message.name,
         description: message.description,
         fields: fields.collect::<Result<_, _>>()?,
+        struct_fields: message.struct_fields.into_iter().map(decode_struct_field).collect(),
         enable_dynamic_field: message.enable_dynamic_field,
         properties: Pair::into_all(message.properties),
         version: message.version,
     })
+}
+
+fn encode_struct_field(field: &StructField) -> StructFieldMessage {
+    let StructField { id, name, description, nullable, type_params } = field;
+    StructFieldMessage {
+        id: id.0,
+        name: name.clone(),
+        description: description.clone(),
+        nullable: *nullable,
+        type_params: Pair::from_all(type_params),
+    }
+}
+
+fn decode_struct_field(message: StructFieldMessage) -> StructField {
+    let StructFieldMessage { id, name, description, nullable, type_params } = message;
+    let type_params = Pair::into_all(type_params);
+    StructField { id: FieldId(id), name, description, nullable, type_params }
 }
 
 fn encode_field(field: &FieldSchema) -> FieldMessage {
@@ -311,7 +357,9 @@ fn decode_field(key: &str, message: FieldMessage) -> Result<FieldSchema, Undecod
 fn encode_value(value: &Value) -> ValueMessage {
     let kind = match value {
         Value::Bool(value) => ValueKind::Bool(*value),
+        Value::Int32(value) => ValueKind::Int32(*value),
         Value::Int64(value) => ValueKind::Int64(*value),
+        Value::Float(value) => ValueKind::Float(*value),
         Value::Double(value) => ValueKind::Double(*value),
         Value::VarChar(value) => ValueKind::VarChar(value.clone()),
         Value::Bytes(value) => ValueKind::Bytes(value.clone()),
@@ -325,7 +373,9 @@ fn encode_value(value: &Value) -> ValueMessage {
 fn decode_value(key: &str, message: ValueMessage) -> Result<Value, Undecodable> {
     Ok(match message.kind {
         Some(ValueKind::Bool(value)) => Value::Bool(value),
+        Some(ValueKind::Int32(value)) => Value::Int32(value),
         Some(ValueKind::Int64(value)) => Value::Int64(value),
+        Some(ValueKind::Float(value)) => Value::Float(value),
         Some(ValueKind::Double(value)) => Value::Double(value),
         Some(ValueKind::VarChar(value)) => Value::VarChar(value),
         Some(ValueKind::Bytes(value)) => Value::Bytes(value),

@@ -275,9 +275,11 @@ fn default_array(field: &FieldSchema, value: &Value) -> Result<ArrayRef> {
     let array: ArrayRef = match (value, input_type(field.data_type).ok_or_else(mismatch)?) {
         (Value::Bool(value), ArrowType::Boolean) => Arc::new(BooleanArray::from(vec![*value])),
         (Value::Int64(value), ArrowType::Int64) => Arc::new(Int64Array::from(vec![*value])),
+        (Value::Int32(value), ArrowType::Int32) => Arc::new(Int32Array::from(vec![*value])),
         (Value::Int64(value), ArrowType::Int32) => {
             Arc::new(Int32Array::from(vec![i32::try_from(*value).map_err(|_| mismatch())?]))
         }
+        (Value::Float(value), ArrowType::Float32) => Arc::new(Float32Array::from(vec![*value])),
         (Value::Double(value), ArrowType::Float64) => Arc::new(Float64Array::from(vec![*value])),
         #[expect(clippy::cast_possible_truncation, reason = "the value of a 32-bit field")]
         (Value::Double(value), ArrowType::Float32) => {

@@ -172,9 +172,15 @@ pub(crate) fn default_value(field: &FieldSchema) -> Result<()> {
     };
     match value {
         Value::Bool(_) if data_type != DataType::Bool => Err(mismatch("Bool")),
-        Value::Int64(_) if !data_type.is_integer() => Err(mismatch("Int64")),
-        Value::Int64(value) => default_range(*value, data_type),
-        Value::Double(_) if !data_type.is_floating() => Err(mismatch("Double")),
+        Value::Int32(_)
+            if !matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32) =>
+        {
+            Err(mismatch("Int32"))
+        }
+        Value::Int32(value) => default_range((*value).into(), data_type),
+        Value::Int64(_) if data_type != DataType::Int64 => Err(mismatch("Int64")),
+        Value::Float(_) if data_type != DataType::Float => Err(mismatch("Float")),
+        Value::Double(_) if data_type != DataType::Double => Err(mismatch("Double")),
         Value::VarChar(text) => {
             if !matches!(data_type, DataType::VarChar | DataType::Timestamptz) {
                 return Err(mismatch("VarChar"));
@@ -190,7 +196,9 @@ pub(crate) fn default_value(field: &FieldSchema) -> Result<()> {
         }
         Value::Bytes(_) if data_type != DataType::JSON => Err(mismatch("JSON")),
         Value::Array(_) => Err(mismatch("Array")),
-        Value::Bool(_) | Value::Double(_) | Value::Bytes(_) => Ok(()),
+        Value::Bool(_) | Value::Int64(_) | Value::Float(_) | Value::Double(_) | Value::Bytes(_) => {
+            Ok(())
+        }
     }
 }
 
@@ -296,11 +304,11 @@ mod tests {
             default_value: Some(value),
             ..field_with(data_type, &[("max_length", "3")])
         };
-        assert_eq!(default_value(&with(DataType::Int8, Value::Int64(127))), Ok(()));
-        assert_eq!(default_value(&with(DataType::Float, Value::Double(1.0))), Ok(()));
+        assert_eq!(default_value(&with(DataType::Int8, Value::Int32(127))), Ok(()));
+        assert_eq!(default_value(&with(DataType::Float, Value::Float(1.0))), Ok(()));
         for (field, expected) in [
             (
-                with(DataType::Int8, Value::Int64(128)),
+                with(DataType::Int8, Value::Int32(128)),
                 "default value out of range: invalid parameter[128 out of range -128 <= value <= \
                  127]",
             ),

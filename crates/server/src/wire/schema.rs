@@ -29,6 +29,7 @@ pub fn from_wire(schema: pb::CollectionSchema) -> Result<Decoded> {
         name: schema.name,
         description: schema.description,
         fields,
+        struct_fields: Vec::new(),
         enable_dynamic_field: schema.enable_dynamic_field,
         properties: key_values::from_wire(schema.properties),
         version: schema.version,
@@ -96,9 +97,9 @@ fn field_from_wire(
 fn default_from_wire(value: DefaultData) -> Option<Value> {
     Some(match value {
         DefaultData::BoolData(value) => Value::Bool(value),
-        DefaultData::IntData(value) => Value::Int64(value.into()),
+        DefaultData::IntData(value) => Value::Int32(value),
         DefaultData::LongData(value) => Value::Int64(value),
-        DefaultData::FloatData(value) => Value::Double(value.into()),
+        DefaultData::FloatData(value) => Value::Float(value),
         DefaultData::DoubleData(value) => Value::Double(value),
         DefaultData::StringData(value) => Value::VarChar(value),
         DefaultData::BytesData(value) => Value::Bytes(value.into()),
@@ -151,6 +152,8 @@ fn default_to_wire(data_type: DataType, value: &Value) -> Option<DefaultData> {
     #[expect(clippy::cast_possible_truncation, reason = "a float's default was made of a float")]
     Some(match value {
         Value::Bool(value) => DefaultData::BoolData(*value),
+        Value::Int32(value) => DefaultData::IntData(*value),
+        Value::Float(value) => DefaultData::FloatData(*value),
         Value::Int64(value) if data_type == DataType::Int64 => DefaultData::LongData(*value),
         Value::Int64(value) => match i32::try_from(*value) {
             Ok(small) => DefaultData::IntData(small),
@@ -190,9 +193,9 @@ mod tests {
                 ..field("v", DataType::FloatVector)
             },
             FieldSchema { element_type: Some(DataType::Int8), ..field("a", DataType::Array) },
-            with_default(DataType::Int8, Value::Int64(-1)),
+            with_default(DataType::Int8, Value::Int32(-1)),
             with_default(DataType::Int64, Value::Int64(1 << 40)),
-            with_default(DataType::Float, Value::Double(0.5)),
+            with_default(DataType::Float, Value::Float(0.5)),
             with_default(DataType::Double, Value::Double(0.1)),
             with_default(DataType::VarChar, Value::VarChar("x".into())),
             with_default(DataType::Bool, Value::Bool(true)),
@@ -201,6 +204,7 @@ mod tests {
             name: "c".into(),
             description: "words".into(),
             fields: visible.clone(),
+            struct_fields: Vec::new(),
             enable_dynamic_field: true,
             properties: vec![KeyValue::new("k", "v")],
             version: 3,
