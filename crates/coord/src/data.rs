@@ -143,15 +143,39 @@ impl DataCoordinator {
         commit: FlushCommit,
     ) -> Result<Arc<Manifest>> {
         let id = commit.collection_id;
-        let mut edits: Vec<_> = commit.segments.into_iter().map(ManifestEdit::AddSegment).collect();
-        edits.extend(commit.deletes.into_iter().map(|(segment_id, deletes)| {
-            let newly_deleted_rows = deletes.rows;
-            ManifestEdit::AddDeletes { segment_id, deletes, newly_deleted_rows }
-        }));
-        edits.push(ManifestEdit::SetCheckpoint(commit.checkpoint));
-        let manifest = self.commit(id, move |_| Ok(edits)).await?;
+        let data = self.clone();
+        let manifest =
+            self.commit(id, move |manifest| data.flush_edits(manifest, commit)).await?;
         self.schedule_builds(id);
         Ok(manifest)
+    }
+
+    /// What a flush changes. A partition that was dropped meanwhile gets no segment back.
+    fn flush_edits(&self, manifest: &Manifest, commit: FlushCommit) -> Result<Vec<ManifestEdit>> {
+        let collection = self.parts.root.by_id(commit.collection_id)?;
+        let (alive, dropped): (Vec<_>, Vec<_>) = commit
+            .segments
+            .into_iter()
+            .partition(|entry| collection.partition_by_id(entry.partition_id).is_some());
+        for entry in &dropped {
+            tracing::info!(segment = %entry.id, "flushed after its partition was dropped");
+        }
+        let known = |id: &SegmentId| {
+            manifest.segment(*id).is_some() || alive.iter().any(|entry| entry.id == *id)
+        };
+        let deletes: Vec<_> = commit
+            .deletes
+            .into_iter()
+            .filter(|(segment_id, _)| known(segment_id))
+            .map(|(segment_id, deletes)| {
+                let newly_deleted_rows = deletes.rows;
+                ManifestEdit::AddDeletes { segment_id, deletes, newly_deleted_rows }
+            })
+            .collect();
+        let mut edits: Vec<_> = alive.into_iter().map(ManifestEdit::AddSegment).collect();
+        edits.extend(deletes);
+        edits.push(ManifestEdit::SetCheckpoint(commit.checkpoint));
+        Ok(edits)
     }
 
     pub(crate) async fn commit_index(
@@ -269,6 +293,9 @@ impl DataCoordinator {
                     partition_id: segment.partition_id,
                     rows: segment.rows,
                     state,
+                    vchannel: vchannel.clone(),
+                    indexes: Vec::new(),
+                    bytes: 0,
                 }
             }));
         }
@@ -280,6 +307,9 @@ impl DataCoordinator {
                 partition_id: entry.partition_id,
                 rows: entry.rows,
                 state: SegmentState::Flushed,
+                vchannel: entry.vchannel.clone(),
+                indexes: entry.indexes.iter().map(|index| index.index_id).collect(),
+                bytes: entry.files().map(|file| file.bytes).sum(),
             });
         }
         Ok(listed)

@@ -7,20 +7,20 @@ use futures::future::join_all;
 use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest};
 use milvus_meta::Catalogue;
 use milvus_roles::{
-    CreateCollection, CreateIndex, DataCoord, DataNode, Database, FlushCommit, FlushTicket,
-    IdAllocator, IndexProgress, LoadRequest, LoadStatus, OpenChannel, QueryCoord, RootCoord,
+    Alias, CollectionChange, CreateCollection, CreateIndex, DataCoord, DataNode, Database, FlushCommit, FlushTicket,
+    IdAllocator, IndexProgress, LoadRequest, LoadStatus, OpenChannel, PropertyChange, QueryCoord, RootCoord,
     SegmentStatus, Streaming, TimestampOracle,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::limits::Limits;
 use milvus_types::{
-    Collection, CollectionId, Failure, IndexMeta, Result, SegmentId, Timestamp, VChannel,
+    Collection, CollectionId, Failure, IndexMeta, KeyValue, Result, SegmentId, Timestamp, VChannel,
 };
 
 use crate::data::{DataCoordinator, DataStats};
 use crate::ids::Ids;
 use crate::query::QueryCoordinator;
-use crate::root::RootCoordinator;
+use crate::root::{Others, RootCoordinator};
 use crate::tso::Tso;
 
 /// Settings of the coordinators.
@@ -154,6 +154,15 @@ impl MixCoord {
         }
     }
 
+    fn others(&self) -> Others {
+        Others {
+            ids: self.ids.clone(),
+            data: self.data.clone(),
+            query: self.query.clone(),
+            streaming: self.streaming.clone(),
+        }
+    }
+
     /// What `/metrics` shows of manifests and index builds.
     pub fn data_stats(&self) -> DataStats {
         self.data.stats()
@@ -182,6 +191,50 @@ impl IdAllocator for MixCoord {
 impl RootCoord for MixCoord {
     async fn list_databases(&self) -> Result<Vec<Database>> {
         Ok(self.root.databases())
+    }
+
+    async fn create_database(&self, name: &str, properties: Vec<KeyValue>) -> Result<()> {
+        let create_ts = self.allocate().await?;
+        self.root.create_database(name, properties, create_ts, self.ids.clone()).await
+    }
+
+    async fn drop_database(&self, name: &str) -> Result<()> {
+        self.root.drop_database(name).await
+    }
+
+    async fn alter_database(&self, name: &str, change: PropertyChange) -> Result<()> {
+        self.root.alter_database(name, change).await
+    }
+
+    async fn create_alias(&self, db_name: &str, alias: &str, collection: &str) -> Result<()> {
+        self.root.create_alias(db_name, alias, collection).await
+    }
+
+    async fn drop_alias(&self, db_name: &str, alias: &str) -> Result<()> {
+        self.root.drop_alias(db_name, alias).await
+    }
+
+    async fn alter_alias(&self, db_name: &str, alias: &str, collection: &str) -> Result<()> {
+        self.root.alter_alias(db_name, alias, collection).await
+    }
+
+    async fn list_aliases(&self, db_name: &str, collection: Option<&str>) -> Result<Vec<Alias>> {
+        self.root.list_aliases(db_name, collection)
+    }
+
+    async fn truncate_collection(&self, db_name: &str, name: &str) -> Result<()> {
+        let create_ts = self.allocate().await?;
+        self.root.truncate_collection(db_name, name, create_ts, self.others()).await
+    }
+
+    async fn alter_collection(
+        &self,
+        db_name: &str,
+        name: &str,
+        change: CollectionChange,
+    ) -> Result<()> {
+        let update_ts = self.allocate().await?;
+        self.root.alter_collection(db_name, name, change, update_ts, self.others()).await
     }
 
     async fn create_collection(&self, request: CreateCollection) -> Result<Arc<Collection>> {
@@ -271,6 +324,15 @@ impl DataCoord for MixCoord {
     ) -> Result<()> {
         let loaded = self.query.is_loaded(collection_id);
         self.data.drop_index(collection_id, field_name, index_name, loaded).await
+    }
+
+    async fn alter_index(
+        &self,
+        collection_id: CollectionId,
+        index_name: &str,
+        change: PropertyChange,
+    ) -> Result<()> {
+        self.data.alter_index(collection_id, index_name, change).await
     }
 
     async fn list_indexes(&self, collection_id: CollectionId) -> Result<Vec<Arc<IndexMeta>>> {

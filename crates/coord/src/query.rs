@@ -55,6 +55,15 @@ impl Wanted {
         }
     }
 
+    fn renewed(mut self, renewed: &[(PartitionId, PartitionId)]) -> Self {
+        for partition in self.partitions.iter_mut().flatten() {
+            if let Some((_, new)) = renewed.iter().find(|(old, _)| old == partition) {
+                *partition = *new;
+            }
+        }
+        self
+    }
+
     fn entry(&self, collection_id: CollectionId) -> LoadEntry {
         let load_type = match &self.partitions {
             None => LoadType::Collection,
@@ -230,8 +239,40 @@ impl QueryCoordinator {
         });
     }
 
+    /// The stored load of a collection once partitions have new identities (old, new); `None` where
+    /// nothing changes.
+    pub(crate) fn renewed(
+        &self,
+        id: CollectionId,
+        renewed: &[(PartitionId, PartitionId)],
+    ) -> Option<LoadEntry> {
+        let wanted = self.loads.read().get(&id)?.wanted.clone();
+        wanted.partitions.is_some().then(|| wanted.renewed(renewed).entry(id))
+    }
+
+    /// Takes over what [`Self::renewed`] said, once it is stored.
+    pub(crate) fn renew(&self, id: CollectionId, renewed: &[(PartitionId, PartitionId)]) {
+        if let Some(load) = self.loads.write().get_mut(&id) {
+            load.wanted = load.wanted.clone().renewed(renewed);
+        }
+    }
+
+    /// Fields were added: a collection of which only some fields are loaded has these, too.
+    pub(crate) async fn fields_added(&self, id: CollectionId, added: Vec<FieldId>) -> Result<()> {
+        let entry = {
+            let mut loads = self.loads.write();
+            let Some(load) = loads.get_mut(&id) else { return Ok(()) };
+            if load.wanted.load_fields.is_empty() || added.is_empty() {
+                return Ok(());
+            }
+            load.wanted.load_fields.extend(added);
+            load.wanted.entry(id)
+        };
+        self.catalogue.put(&entry).await.map_err(|error| Failure::from(&error))
+    }
+
     /// Has the shards follow what is decided, until nothing newer was decided meanwhile.
-    async fn follow(&self, id: CollectionId) -> Result<()> {
+    pub(crate) async fn follow(&self, id: CollectionId) -> Result<()> {
         loop {
             let scope = self.scope(id);
             self.streaming.get()?.set_load(id, scope.clone()).await?;

@@ -4,12 +4,12 @@
 //! is called, [`read`] checks every number it will use; it then builds arrays with full validation
 //! (offsets, UTF-8, null counts), as views of the given buffer where that is aligned.
 //!
-//! Types: those of `milvus_types::columns`, and binary. Others are refused by name both ways.
+//! Types: those of `milvus_types::columns`. Others are refused by name both ways.
 
 pub(crate) mod read;
 pub(crate) mod write;
 
-use arrow::datatypes::DataType as ArrowType;
+use arrow::datatypes::{DataType as ArrowType, TimeUnit};
 
 /// Buffers begin at multiples of this.
 pub(crate) const ALIGNMENT: usize = 64;
@@ -25,6 +25,9 @@ pub(crate) fn padded(len: u64) -> u64 {
 pub(crate) fn supported(data_type: &ArrowType) -> bool {
     #[expect(clippy::wildcard_enum_match_arm, reason = "types not listed have no place in a file")]
     match data_type {
+        ArrowType::List(element) => {
+            !matches!(element.data_type(), ArrowType::List(_)) && supported(element.data_type())
+        }
         ArrowType::FixedSizeList(element, size) => {
             *size > 0 && fixed_width(element.data_type()).is_some()
         }
@@ -40,7 +43,11 @@ pub(crate) fn fixed_width(data_type: &ArrowType) -> Option<usize> {
         ArrowType::Int8 | ArrowType::UInt8 => Some(1),
         ArrowType::Int16 | ArrowType::UInt16 | ArrowType::Float16 => Some(2),
         ArrowType::Int32 | ArrowType::UInt32 | ArrowType::Float32 => Some(4),
-        ArrowType::Int64 | ArrowType::UInt64 | ArrowType::Float64 => Some(8),
+        ArrowType::Int64
+        | ArrowType::UInt64
+        | ArrowType::Float64
+        | ArrowType::Timestamp(TimeUnit::Microsecond, _) => Some(8),
+        ArrowType::FixedSizeBinary(size) => usize::try_from(*size).ok().filter(|size| *size > 0),
         _ => None,
     }
 }

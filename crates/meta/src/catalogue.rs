@@ -11,7 +11,7 @@ use bytes::Bytes;
 use milvus_types::{CollectionId, DatabaseId, IndexMeta, Timestamp};
 
 use crate::entry::{
-    CollectionEntry, DatabaseEntry, Entry, FormatEntry, IdEntry, LoadEntry, ManifestEntry,
+    AliasEntry, CollectionEntry, DatabaseEntry, Entry, FormatEntry, IdEntry, LoadEntry, ManifestEntry,
     TsoEntry, index,
 };
 use crate::error::{CommitError, Conflict, LoadError, OpenError};
@@ -90,6 +90,11 @@ impl Catalogue {
 
     /// All databases that have an entry.
     pub async fn list_databases(&self) -> Result<Vec<Stored<DatabaseEntry>>, LoadError> {
+        self.list().await
+    }
+
+    /// All aliases of all databases.
+    pub async fn list_aliases(&self) -> Result<Vec<Stored<AliasEntry>>, LoadError> {
         self.list().await
     }
 

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use milvus_format::manifest::{ChannelCheckpoint, DeleteFile, IndexEntry, Manifest, SegmentEntry};
 use milvus_types::{
-    CollectionId, FieldId, IndexMeta, IndexState, KeyValue, PartitionId, Result, SegmentId,
+    CollectionId, FieldId, IndexId, IndexMeta, IndexState, KeyValue, PartitionId, Result, SegmentId,
     Timestamp, VChannel,
 };
 
@@ -77,6 +77,12 @@ pub struct SegmentStatus {
     pub rows: u64,
     /// Its state.
     pub state: SegmentState,
+    /// The shard it belongs to.
+    pub vchannel: VChannel,
+    /// The indexes that are built on it.
+    pub indexes: Vec<IndexId>,
+    /// Bytes of its files; 0 while it is in memory only.
+    pub bytes: u64,
 }
 
 /// Manifests, flush commits and indexes.
@@ -98,15 +104,25 @@ pub trait DataCoord: Send + Sync {
         entry: IndexEntry,
     ) -> Result<()>;
 
-    /// Defines an index under the rules of Milvus (idempotent when equal; one per field).
+    /// Defines an index under the rules of Milvus: idempotent when equal, one per field, or one per
+    /// path (`json_path` among the build parameters) of a JSON field.
     async fn create_index(&self, request: CreateIndex) -> Result<()>;
 
-    /// Forgets an index; an unknown one is a success.
+    /// Forgets an index; an unknown one is a success. A name that several indexes answer to is
+    /// `index duplicates` (702); an empty name means every index of the field.
     async fn drop_index(
         &self,
         collection_id: CollectionId,
         field_name: &str,
         index_name: &str,
+    ) -> Result<()>;
+
+    /// Changes parameters of an index; unknown names are `index not found` (700).
+    async fn alter_index(
+        &self,
+        collection_id: CollectionId,
+        index_name: &str,
+        change: crate::PropertyChange,
     ) -> Result<()>;
 
     /// The indexes of a collection, in order of creation.

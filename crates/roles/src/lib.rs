@@ -19,7 +19,10 @@ pub use data_coord::{
 pub use data_node::{BuildIndex, DataNode};
 pub use query_coord::{LoadRequest, LoadState, LoadStatus, QueryCoord};
 pub use query_node::{LoadSegment, QueryNode, SegmentDeletes, SegmentHits};
-pub use root_coord::{CreateCollection, Database, IdAllocator, RootCoord, TimestampOracle};
+pub use root_coord::{
+    Alias, CollectionChange, CreateCollection, Database, IdAllocator, PropertyChange, RootCoord,
+    TimestampOracle,
+};
 pub use streaming::{
     FetchRequest, FlushTicket, GrowingStatus, LoadScope, OpenChannel, QueryReply, QueryRequest,
     RowLocation, SearchReply, SearchRequest, ShardHit, Streaming, Write, WriteAck, WriteKind,

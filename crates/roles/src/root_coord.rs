@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use milvus_types::{
-    Collection, CollectionId, CollectionSchema, ConsistencyLevel, DatabaseId, KeyValue, Result,
-    Timestamp,
+    Collection, CollectionId, CollectionSchema, ConsistencyLevel, DatabaseId, FieldSchema, KeyValue,
+    Result, StructField, Timestamp,
 };
 
 /// Hands out timestamps that never go back, not even over restarts.
@@ -68,6 +68,54 @@ pub struct CreateCollection {
     pub consistency_level: ConsistencyLevel,
     /// Properties as set by the user.
     pub properties: Vec<KeyValue>,
+    /// With a partition key: how many partitions its values are spread over.
+    pub num_partitions: Option<usize>,
+}
+
+/// Another name of a collection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The database of both.
+    pub db_name: String,
+    /// The other name.
+    pub name: String,
+    /// The collection's own name.
+    pub collection: String,
+}
+
+/// Properties to set and keys to take away.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PropertyChange {
+    /// Set to these values.
+    pub set: Vec<KeyValue>,
+    /// Taken away.
+    pub delete: Vec<String>,
+}
+
+/// A change of a collection that keeps its identity.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CollectionChange {
+    /// Of properties. `collection.description`, `consistency_level` and `dynamicfield.enabled` are
+    /// not stored as properties: they set what they name.
+    Properties(PropertyChange),
+    /// Of a field's type parameters; `field.description` sets the description.
+    Field {
+        /// The field.
+        name: String,
+        /// The change.
+        params: PropertyChange,
+    },
+    /// Another field. Rows that were there before have its default, or null.
+    AddField(FieldSchema),
+    /// Another struct array.
+    AddStructField {
+        /// The struct array itself.
+        field: StructField,
+        /// Its sub-fields, called `struct[sub]`.
+        sub_fields: Vec<FieldSchema>,
+    },
+    /// A field, or a struct array with its sub-fields, goes, and its indexes with it.
+    DropField(String),
 }
 
 /// Databases, collections and partitions. Every change is durable when the call returns.
@@ -75,6 +123,40 @@ pub struct CreateCollection {
 pub trait RootCoord: TimestampOracle + IdAllocator {
     /// All databases.
     async fn list_databases(&self) -> Result<Vec<Database>>;
+
+    /// Creates a database: `database already exist: D` (65535), `exceeded the limit` (801).
+    async fn create_database(&self, name: &str, properties: Vec<KeyValue>) -> Result<()>;
+
+    /// Drops an empty database; an unknown one is a success, `default` and one that has
+    /// collections are refused.
+    async fn drop_database(&self, name: &str) -> Result<()>;
+
+    /// Changes a database's properties, or `database not found` (800).
+    async fn alter_database(&self, name: &str, change: PropertyChange) -> Result<()>;
+
+    /// Gives a collection another name: 1601 and 1602 where the name is taken; again on the same
+    /// collection is a success.
+    async fn create_alias(&self, db_name: &str, alias: &str, collection: &str) -> Result<()>;
+
+    /// Takes an alias away; an unknown one is a success.
+    async fn drop_alias(&self, db_name: &str, alias: &str) -> Result<()>;
+
+    /// Points an alias to another collection: `alias not found` (1600), 100.
+    async fn alter_alias(&self, db_name: &str, alias: &str, collection: &str) -> Result<()>;
+
+    /// The aliases of a database, by name; only those of `collection` where given.
+    async fn list_aliases(&self, db_name: &str, collection: Option<&str>) -> Result<Vec<Alias>>;
+
+    /// Removes every row and keeps all else. Rows written after the call returns stay.
+    async fn truncate_collection(&self, db_name: &str, name: &str) -> Result<()>;
+
+    /// Changes a collection; a change of the schema moves its version and `update_ts`.
+    async fn alter_collection(
+        &self,
+        db_name: &str,
+        name: &str,
+        change: CollectionChange,
+    ) -> Result<()>;
 
     /// Creates a collection and its default partition. Creating it again with an equal schema is a
     /// success; with another one `create duplicate collection with different parameters` (1100).
@@ -92,7 +174,8 @@ pub trait RootCoord: TimestampOracle + IdAllocator {
         new_name: &str,
     ) -> Result<()>;
 
-    /// The collection called `name`, or `collection not found` (100), `database not found` (800).
+    /// The collection with name or alias `name`, or `collection not found` (100), `database not
+    /// found` (800).
     async fn describe_collection(&self, db_name: &str, name: &str) -> Result<Arc<Collection>>;
 
     /// The collection with identity `id`, or `collection not found` (100).

@@ -1,4 +1,4 @@
-//! Index builds: one for each flushed segment and vector index, in the background, one at a time
+//! Index builds: one for each flushed segment and index, in the background, one at a time
 //! (a build uses every core itself).
 //!
 //! What is to be built follows from manifests and definitions alone, so nothing of it is persisted:
@@ -109,7 +109,7 @@ impl DataCoordinator {
             return;
         };
         let mut missing = Vec::new();
-        for index in self.indexes(id).iter().filter(|index| self.is_vector_index(index)) {
+        for index in &self.indexes(id) {
             for entry in &manifest.segments {
                 if entry.index(index.id).is_none() && !self.is_small(entry.rows) {
                     let (segment_id, index) = (entry.id, index.clone());

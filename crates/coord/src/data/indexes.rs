@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use milvus_format::manifest::ManifestEdit;
-use milvus_roles::{CreateIndex, IndexProgress};
+use milvus_roles::{CreateIndex, IndexProgress, PropertyChange};
+use milvus_types::index_meta::find;
 use milvus_types::{
-    CollectionId, Failure, IndexId, IndexMeta, IndexState, KeyValue, Result, Timestamp,
+    CollectionId, ErrorCode, Failure, FieldId, IndexId, IndexMeta, IndexState, KeyValue, Result,
+    Timestamp,
 };
 
 use super::DataCoordinator;
+use crate::root::apply;
 
 impl DataCoordinator {
     pub(crate) fn indexes(&self, id: CollectionId) -> Vec<Arc<IndexMeta>> {
@@ -26,11 +29,7 @@ impl DataCoordinator {
             .run(async move {
                 data.parts.root.by_id(request.collection_id)?;
                 let existing = data.indexes(request.collection_id);
-                let name = match existing.iter().find(|index| index.field_id == request.field_id) {
-                    Some(index) if request.index_name.is_empty() => index.name.clone(),
-                    None if request.index_name.is_empty() => request.field_name.clone(),
-                    Some(_) | None => request.index_name.clone(),
-                };
+                let name = name_of(&existing, &request);
                 if is_there(&existing, &request, &name)? {
                     return Ok(());
                 }
@@ -74,6 +73,14 @@ impl DataCoordinator {
                     .filter(|index| index_name.is_empty() || index.name == index_name)
                     .filter(|index| field_name.is_empty() || index.field_name == field_name)
                     .collect();
+                let mut names: Vec<_> = found.iter().map(|index| index.name.as_str()).collect();
+                names.dedup();
+                if names.len() > 1 && !index_name.is_empty() {
+                    return Err(Failure::with_fields(
+                        ErrorCode::IndexDuplicate,
+                        &[("indexName", &index_name)],
+                    ));
+                }
                 for index in &found {
                     let field = collection.schema.field_by_id(index.field_id);
                     if loaded && field.is_some_and(|field| field.data_type.is_vector()) {
@@ -82,17 +89,49 @@ impl DataCoordinator {
                         )));
                     }
                 }
-                for index in &found {
-                    let removed = data.parts.catalogue.remove::<IndexMeta>(&(id, index.id)).await;
-                    removed.map_err(|error| Failure::from(&error))?;
-                    if let Some(list) = data.indexes.write().get_mut(&id) {
-                        list.retain(|kept| kept.id != index.id);
-                    }
-                    data.builds.forget_index(index.id);
-                }
+                data.forget_definitions(id, &found).await?;
                 Ok(found)
             })
             .await?;
+        self.remove_from_segments(id, dropped).await
+    }
+
+    /// The indexes of fields that are no more go with them.
+    pub(crate) async fn drop_indexes_of_fields(
+        self: &Arc<Self>,
+        id: CollectionId,
+        fields: Vec<FieldId>,
+    ) -> Result<()> {
+        let data = self.clone();
+        let dropped = self
+            .decisions
+            .run(async move {
+                let mut found = data.indexes(id);
+                found.retain(|index| fields.contains(&index.field_id));
+                data.forget_definitions(id, &found).await?;
+                Ok(found)
+            })
+            .await?;
+        self.remove_from_segments(id, dropped).await
+    }
+
+    async fn forget_definitions(&self, id: CollectionId, found: &[Arc<IndexMeta>]) -> Result<()> {
+        for index in found {
+            let removed = self.parts.catalogue.remove::<IndexMeta>(&(id, index.id)).await;
+            removed.map_err(|error| Failure::from(&error))?;
+            if let Some(list) = self.indexes.write().get_mut(&id) {
+                list.retain(|kept| kept.id != index.id);
+            }
+            self.builds.forget_index(index.id);
+        }
+        Ok(())
+    }
+
+    async fn remove_from_segments(
+        self: &Arc<Self>,
+        id: CollectionId,
+        dropped: Vec<Arc<IndexMeta>>,
+    ) -> Result<()> {
         for index in dropped {
             let index_id = index.id;
             let manifest = self
@@ -108,6 +147,36 @@ impl DataCoordinator {
         Ok(())
     }
 
+    pub(crate) async fn alter_index(
+        self: &Arc<Self>,
+        id: CollectionId,
+        index_name: &str,
+        change: PropertyChange,
+    ) -> Result<()> {
+        let (data, name) = (self.clone(), index_name.to_owned());
+        self.decisions
+            .run(async move {
+                let Some(current) = data.indexes(id).into_iter().find(|index| index.name == name)
+                else {
+                    return Err(Failure::with_fields(
+                        ErrorCode::IndexNotFound,
+                        &[("indexName", &name)],
+                    ));
+                };
+                let mut changed = (*current).clone();
+                changed.user_params = apply(&changed.user_params, &change);
+                let saved = data.parts.catalogue.put(&changed).await;
+                saved.map_err(|error| Failure::from(&error))?;
+                let mut indexes = data.indexes.write();
+                let list = indexes.entry(id).or_default();
+                if let Some(index) = list.iter_mut().find(|index| index.id == changed.id) {
+                    *index = Arc::new(changed);
+                }
+                Ok(())
+            })
+            .await
+    }
+
     pub(crate) async fn index_progress(
         &self,
         index: &IndexMeta,
@@ -121,14 +190,13 @@ impl DataCoordinator {
             pending_rows: 0,
             fail_reason: String::new(),
         };
-        let vector = self.is_vector_index(index);
         let concerned = manifest
             .segments
             .iter()
             .filter(|entry| before.is_none_or(|before| entry.min_ts < before));
         for entry in concerned {
             progress.total_rows += entry.rows;
-            if entry.index(index.id).is_some() || !vector || self.is_small(entry.rows) {
+            if entry.index(index.id).is_some() || self.is_small(entry.rows) {
                 progress.indexed_rows += entry.rows;
                 continue;
             }
@@ -168,7 +236,7 @@ impl DataCoordinator {
                     continue;
                 }
                 progress.total_rows += segment.rows;
-                if self.is_vector_index(index) && !self.is_small(segment.rows) {
+                if !self.is_small(segment.rows) {
                     progress.pending_rows += segment.rows;
                     if progress.state == IndexState::Finished {
                         progress.state = IndexState::InProgress;
@@ -184,26 +252,41 @@ impl DataCoordinator {
     pub(super) fn is_small(&self, rows: u64) -> bool {
         rows < self.parts.options.min_rows_to_index
     }
+}
 
-    pub(super) fn is_vector_index(&self, index: &IndexMeta) -> bool {
-        self.parts.root.by_id(index.collection_id).is_ok_and(|collection| {
-            let field = collection.schema.field_by_id(index.field_id);
-            field.is_some_and(|field| field.data_type.is_vector())
-        })
+/// The build parameter that names a place within a JSON field.
+const JSON_PATH: &str = "json_path";
+
+/// Whether `index` is on the same field, and the same path of it where it holds JSON.
+fn is_on_same(index: &IndexMeta, request: &CreateIndex) -> bool {
+    index.field_id == request.field_id
+        && index.param(JSON_PATH) == find(&request.index_params, JSON_PATH)
+}
+
+/// The name an index gets: the one asked for, else that of an index on the same field, else the
+/// field's, with the path of a JSON field behind it.
+fn name_of(existing: &[Arc<IndexMeta>], request: &CreateIndex) -> String {
+    if !request.index_name.is_empty() {
+        return request.index_name.clone();
     }
+    if let Some(index) = existing.iter().find(|index| is_on_same(index, request)) {
+        return index.name.clone();
+    }
+    let path = find(&request.index_params, JSON_PATH).unwrap_or_default();
+    format!("{}{path}", request.field_name)
 }
 
 /// Whether exactly this index exists already; an error where it may not be created.
 fn is_there(existing: &[Arc<IndexMeta>], request: &CreateIndex, name: &str) -> Result<bool> {
     if let Some(index) = existing.iter().find(|index| index.name == name) {
-        let same = index.field_id == request.field_id
+        let same = is_on_same(index, request)
             && sorted(&index.user_params) == sorted(&request.user_params);
         if same {
             return Ok(true);
         }
         return Err(Failure::parameter_invalid("at most one distinct index is allowed per field"));
     }
-    if existing.iter().any(|index| index.field_id == request.field_id) {
+    if existing.iter().any(|index| is_on_same(index, request)) {
         return Err(Failure::parameter_invalid(
             "CreateIndex failed: creating multiple indexes on same field is not supported",
         ));

@@ -164,6 +164,7 @@ fn buffer_widths(data_type: &ArrowType) -> Vec<i64> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other supported types are fixed-width")]
     match data_type {
         ArrowType::Utf8 | ArrowType::Binary => vec![1, 4, 1],
+        ArrowType::List(element) => [vec![1, 4], buffer_widths(element.data_type())].concat(),
         ArrowType::FixedSizeList(element, _) => {
             [vec![1], buffer_widths(element.data_type())].concat()
         }

@@ -111,7 +111,16 @@ impl BatchPlan {
                 self.bitmap(chunks, rows);
                 Ok(())
             }
-            ArrowType::Utf8 | ArrowType::Binary => self.strings(chunks, rows),
+            ArrowType::Utf8 | ArrowType::Binary => {
+                let runs = self.offsets(chunks, rows, "bytes of strings in one column")?;
+                self.push(runs.iter().filter_map(Run::bytes).collect());
+                Ok(())
+            }
+            ArrowType::List(element) => {
+                let runs = self.offsets(chunks, rows, "elements of arrays in one column")?;
+                let children: Vec<ArrayData> = runs.iter().filter_map(Run::elements).collect();
+                self.array(element, &children)
+            }
             ArrowType::FixedSizeList(element, size) => {
                 let size = usize::try_from(*size).unwrap_or_default();
                 let children: Vec<ArrayData> = chunks
@@ -169,13 +178,19 @@ impl BatchPlan {
         self.push(parts.collect());
     }
 
-    fn strings(&mut self, chunks: &[ArrayData], rows: usize) -> Result<(), EncodeError> {
+    /// Adds the offsets of `chunks` as one run from zero; gives what of each chunk they point to.
+    fn offsets<'a>(
+        &mut self,
+        chunks: &'a [ArrayData],
+        rows: usize,
+        unit: &'static str,
+    ) -> Result<Vec<Run<'a>>, EncodeError> {
         let mut offsets: Vec<i32> = Vec::with_capacity(rows + 1);
         offsets.push(0);
-        let mut parts = Vec::with_capacity(chunks.len());
+        let mut runs = Vec::with_capacity(chunks.len());
         let mut total = 0_u64;
         for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
-            let [chunk_offsets, values] = chunk.buffers() else {
+            let Some(chunk_offsets) = chunk.buffers().first() else {
                 continue;
             };
             let chunk_offsets: &[i32] = chunk_offsets.typed_data();
@@ -185,29 +200,46 @@ impl BatchPlan {
                 continue;
             };
             // A valid Arrow array's offsets never fall and never leave its values.
-            let bytes = u64::from((last - first).unsigned_abs());
-            let base = i32::try_from(total).ok().filter(|_| total + bytes <= i32::MAX as u64);
+            let len = u64::from((last - first).unsigned_abs());
+            let base = i32::try_from(total).ok().filter(|_| total + len <= i32::MAX as u64);
             let base = base.ok_or(EncodeError::TooLarge {
                 what: self.what,
-                unit: "bytes of strings in one column",
-                got: total + bytes,
+                unit,
+                got: total + len,
                 limit: i32::MAX as u64,
             })?;
             offsets.extend(chunk_offsets.iter().skip(1).map(|offset| base + (offset - first)));
-            parts.push(values.slice_with_length(
-                usize::try_from(*first).unwrap_or_default(),
-                usize::try_from(last - first).unwrap_or_default(),
-            ));
-            total += bytes;
+            runs.push(Run {
+                chunk,
+                start: usize::try_from(*first).unwrap_or_default(),
+                len: usize::try_from(last - first).unwrap_or_default(),
+            });
+            total += len;
         }
         self.push(vec![Buffer::from_vec(offsets)]);
-        self.push(parts);
-        Ok(())
+        Ok(runs)
     }
 
     fn push(&mut self, parts: Vec<Buffer>) {
         let bytes = parts.iter().map(|part| part.len() as u64).sum();
         self.buffers.push(PlannedBuffer { bytes, parts });
+    }
+}
+
+/// The values that a chunk's offsets point to: `len` bytes or elements from `start` on.
+struct Run<'a> {
+    chunk: &'a ArrayData,
+    start: usize,
+    len: usize,
+}
+
+impl Run<'_> {
+    fn bytes(&self) -> Option<Buffer> {
+        Some(self.chunk.buffers().get(1)?.slice_with_length(self.start, self.len))
+    }
+
+    fn elements(&self) -> Option<ArrayData> {
+        Some(self.chunk.child_data().first()?.slice(self.start, self.len))
     }
 }
 

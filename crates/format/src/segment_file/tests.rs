@@ -204,3 +204,138 @@ proptest! {
         }
     }
 }
+
+/// A file with every layout of `milvus_types::columns`, nulls in all that may have them.
+mod every_layout {
+    use arrow::array::{
+        Array, BinaryArray, FixedSizeBinaryArray, Float16Array, Int8Array, ListArray,
+        TimestampMicrosecondArray,
+    };
+    use arrow::buffer::{NullBuffer, OffsetBuffer};
+    use milvus_types::columns::timestamptz_type;
+
+    use super::*;
+
+    fn list(values: ArrayRef, lengths: &[usize], nulls: &[bool]) -> ArrayRef {
+        let element = vector_element(values.data_type().clone());
+        let offsets = OffsetBuffer::from_lengths(lengths.iter().copied());
+        let nulls = Some(NullBuffer::from(nulls.to_vec()));
+        Arc::new(ListArray::new(element, offsets, values, nulls))
+    }
+
+    fn vectors(values: ArrayRef, dim: i32, nulls: Option<NullBuffer>) -> FixedSizeListArray {
+        FixedSizeListArray::new(vector_element(values.data_type().clone()), dim, values, nulls)
+    }
+
+    /// Four rows; `salt` makes batches differ.
+    fn batch(salt: i64) -> RecordBatch {
+        let nulls = [true, false, true, true];
+        let present = || Some(NullBuffer::from(nulls.to_vec()));
+        let small = i8::try_from(salt).unwrap();
+        let numbers = Arc::new((salt..salt + 5).collect::<Int64Array>());
+        let words = Arc::new(StringArray::from(vec!["a", "", "täg", "b"]));
+        let halves: Float16Array =
+            (0..8).map(|i| Some(half::f16::from_f32(f32::from(small) + i as f32))).collect();
+        let floats = Float32Array::from((0..6).map(|i| (salt + i) as f32).collect::<Vec<_>>());
+        let within = vectors(Arc::new(floats), 2, None);
+        let instants = [Some(salt), None, Some(-1), Some(i64::MAX)];
+        let rows: Vec<[u8; 6]> = (0..4).map(|i| [small.cast_unsigned(), i, 2, 3, 4, 5]).collect();
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("numbers", list(numbers, &[2, 0, 0, 3], &nulls)),
+            ("words", list(words, &[1, 0, 3, 0], &nulls)),
+            (
+                "flags",
+                list(Arc::new(BooleanArray::from(vec![true, false, true])), &[0, 0, 2, 1], &nulls),
+            ),
+            ("halves", Arc::new(vectors(Arc::new(halves), 2, present()))),
+            (
+                "bytes",
+                Arc::new(vectors(
+                    Arc::new(Int8Array::from(vec![small; 12])),
+                    3,
+                    present(),
+                )),
+            ),
+            (
+                "bits",
+                Arc::new(
+                    FixedSizeBinaryArray::try_from_sparse_iter_with_size(
+                        rows.iter().zip(nulls).map(|(row, some)| some.then_some(row)),
+                        6,
+                    )
+                    .unwrap(),
+                ),
+            ),
+            (
+                "sparse",
+                Arc::new(BinaryArray::from(vec![Some(&b"12345678"[..]), None, Some(b""), None])),
+            ),
+            (
+                "when",
+                Arc::new(
+                    TimestampMicrosecondArray::from(instants.to_vec()).with_timezone("UTC"),
+                ),
+            ),
+            ("lists", list(Arc::new(within), &[1, 0, 0, 2], &nulls)),
+        ];
+        let batch = RecordBatch::try_from_iter_with_nullable(
+            columns.into_iter().map(|(name, column)| (name, column, true)),
+        )
+        .unwrap();
+        assert_eq!(batch.column(7).data_type(), &timestamptz_type());
+        batch
+    }
+
+    fn sample() -> (Buffer, SegmentFileInfo, RecordBatch) {
+        let chunks = [batch(1).slice(1, 3), batch(5), batch(9).slice(0, 1), batch(2).slice(0, 0)];
+        let schema = chunks[0].schema();
+        let expected = concat_batches(&schema, &chunks).unwrap();
+        let chunks: Vec<_> = chunks.into_iter().map(|rows| chunk(rows, 1)).collect();
+        let mut bytes = Vec::new();
+        let info = write_segment(&mut bytes, &schema, &chunks).unwrap();
+        (mapped(&bytes), info, expected)
+    }
+
+    #[test]
+    fn reads_back_in_place_and_golden() {
+        let (bytes, info, expected) = sample();
+        let file = open_segment(&bytes, &info.at("x")).unwrap();
+        assert_eq!(file.rows.columns(), expected.columns());
+        let golden = std::fs::read(crate::golden("columns_every_layout.arrow", &bytes)).unwrap();
+        let meta = crate::WrittenFile::of(&golden).at("x");
+        assert_eq!(open_segment(&mapped(&golden), &meta).unwrap().rows.columns(), expected.columns());
+        let reader = arrow::ipc::reader::FileReader::try_new(
+            std::io::Cursor::new(bytes.to_vec()),
+            None,
+        );
+        let own: Vec<_> = reader.unwrap().map(Result::unwrap).collect();
+        assert_eq!(&own[0].columns()[..9], expected.columns());
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let (bytes, _, _) = sample();
+        for len in 0..bytes.len() {
+            let cut = bytes.slice_with_length(0, len);
+            let meta = crate::WrittenFile::of(&cut).at("x");
+            assert!(open_segment(&cut, &meta).is_err(), "cut to {len} bytes");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+        #[test]
+        fn flipped_bytes_never_panic(flips in proptest::collection::vec((any::<u16>(), any::<u8>()), 1..4)) {
+            let (bytes, info, _) = sample();
+            let mut bytes = bytes.to_vec();
+            let len = bytes.len();
+            for (at, byte) in flips {
+                bytes[at as usize % len] = byte;
+            }
+            match open_segment(&mapped(&bytes), &info.at("x")) {
+                Ok(file) => prop_assert!(touch(&file) > 0),
+                Err(error) => prop_assert!(!error.to_string().contains("panicked")),
+            }
+        }
+    }
+}

@@ -5,12 +5,14 @@
 //! | `format` | [`FormatEntry`]: the format of everything here |
 //! | `database/{db}` | [`DatabaseEntry`] |
 //! | `collection/{db}/{collection}` | [`CollectionEntry`] |
+//! | `alias/{db}/{name}` | [`AliasEntry`] |
 //! | `index/{collection}/{index}` | `milvus_types::IndexMeta` |
 //! | `load/{collection}` | [`LoadEntry`]: present while loaded or loading |
 //! | `manifest/{collection}` | [`ManifestEntry`]: the current version of the manifest |
 //! | `tso` | [`TsoEntry`]: no timestamp above it was handed out |
 //! | `id` | [`IdEntry`]: no id from it on was handed out |
 
+mod alias;
 mod collection;
 mod counter;
 mod database;
@@ -23,6 +25,7 @@ pub(crate) mod tests;
 
 use bytes::Bytes;
 
+pub use alias::AliasEntry;
 pub use collection::{CollectionEntry, CollectionState};
 pub use counter::{IdEntry, TsoEntry};
 pub use database::DatabaseEntry;

@@ -43,6 +43,7 @@ pub(crate) fn collection(id: i64) -> CollectionEntry {
             name: format!("collection_{id}"),
             description: "for tests".into(),
             fields: vec![key, vector, tags, dynamic],
+            struct_fields: Vec::new(),
             enable_dynamic_field: true,
             properties: vec![KeyValue::new("a", "b")],
             version: 3,

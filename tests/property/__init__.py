@@ -1,0 +1,1 @@
+"""Random programs against the server and against a plain Python model of it."""
