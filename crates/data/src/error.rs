@@ -3,7 +3,7 @@
 use milvus_base::{CpuError, MemoryLimitExceeded};
 use milvus_format::DecodeError;
 use milvus_index::{BuildError as IndexBuildError, IndexParamError};
-use milvus_segment::ColumnType;
+use milvus_scalar::{BuildError as ScalarBuildError, ScalarParamError};
 use milvus_storage::StoreError;
 use milvus_types::{Coded, ErrorCode};
 
@@ -12,12 +12,12 @@ use milvus_types::{Coded, ErrorCode};
 pub(crate) enum BuildError {
     #[error("index type {0} is not supported yet")]
     IndexType(String),
-    #[error("metric type {0:?} of index is unknown")]
-    MetricType(String),
-    #[error("field {0} of index is not a float vector field of the collection")]
+    #[error("field {0} of index is not a field of the collection that takes it")]
     Field(String),
     #[error(transparent)]
     Params(#[from] IndexParamError),
+    #[error(transparent)]
+    ScalarParams(#[from] ScalarParamError),
     #[error(transparent)]
     Memory(#[from] MemoryLimitExceeded),
     #[error(transparent)]
@@ -29,9 +29,9 @@ pub(crate) enum BuildError {
         source: DecodeError,
     },
     #[error(transparent)]
-    Column(#[from] ColumnType),
-    #[error(transparent)]
     Build(#[from] IndexBuildError),
+    #[error(transparent)]
+    Scalar(#[from] ScalarBuildError),
     #[error("cannot write {path}")]
     Write {
         path: String,
@@ -48,12 +48,14 @@ impl Coded for BuildError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::IndexType(_) => ErrorCode::IndexNotSupported,
-            Self::MetricType(_) | Self::Field(_) | Self::Column(_) => ErrorCode::ParameterInvalid,
+            Self::Field(_) => ErrorCode::ParameterInvalid,
             Self::Params(error) => error.code(),
+            Self::ScalarParams(error) => error.code(),
             Self::Memory(_) => ErrorCode::MemoryLimitExceeded,
             Self::Store(error) => error.code(),
             Self::File { source, .. } => source.code(),
             Self::Build(error) => error.code(),
+            Self::Scalar(error) => error.code(),
             Self::Write { .. } => ErrorCode::IoFailed,
             Self::Thread(_) => ErrorCode::ServiceInternal,
             Self::Stopped => ErrorCode::ServiceNotReady,

@@ -8,14 +8,13 @@ use async_trait::async_trait;
 use milvus_base::retry::Backoff;
 use milvus_base::{Clock, CpuPool, Governor, Priority, Purpose, Reservation};
 use milvus_format::IndexEntry;
-use milvus_index::estimate_build_bytes;
 use milvus_roles::{BuildIndex, DataNode};
 use milvus_storage::ObjectStore;
 use milvus_types::Result;
 use milvus_types::error::OrFailure;
 use tokio::sync::Semaphore;
 
-use crate::build;
+use crate::build::{self, Plan};
 use crate::error::BuildError;
 use crate::progress::{BuildStatus, Builds};
 
@@ -89,7 +88,7 @@ impl DataService {
     }
 
     async fn build(&self, task: BuildIndex) -> Result<IndexEntry, BuildError> {
-        let plan = build::plan(&task)?;
+        let plan = Plan::new(&task)?;
         let entry = self.builds.begin(BuildStatus {
             collection_id: task.collection.id,
             segment_id: task.segment.id,
@@ -99,13 +98,13 @@ impl DataService {
             done: 0,
         });
         let _slot = self.slots.acquire().await.map_err(|_| BuildError::Stopped)?;
-        let rows = usize::try_from(task.segment.rows).unwrap_or(usize::MAX);
-        let memory = self.reserve(estimate_build_bytes(&plan, rows)).await?;
+        let memory = self.reserve(plan.estimate_bytes(&task)).await?;
         let bytes = self.store.map(&task.segment.columns.path).await?;
 
         let (store, threads) = (Arc::clone(&self.store), self.options.build_threads.max(1));
         let (id, index) = (task.segment.id, task.index.name.clone());
         let started = self.clock.monotonic();
+        let rows = task.segment.rows;
         tracing::info!(segment = %id, %index, rows, threads, "index build begins");
         let progress = Arc::clone(&entry.progress);
         let job = self.threads.run(Priority::Build, move || {

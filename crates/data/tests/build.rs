@@ -10,6 +10,7 @@ use arrow::array::{
 use arrow::datatypes::DataType as ArrowType;
 use milvus_base::{Clock, Governor};
 use milvus_data::{DataOptions, DataService};
+use milvus_expr::{Condition, Leaf, Literal};
 use milvus_format::{FileMeta, RowChunk, SegmentEntry, SegmentLevel, path, verify, write_segment};
 use milvus_index::{SearchParams, Vectors};
 use milvus_roles::{BuildIndex, DataNode};
@@ -18,7 +19,7 @@ use milvus_types::columns::{arrow_schema, vector_element};
 use milvus_types::{
     Collection, CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, ErrorCode,
     FieldId, FieldSchema, IndexId, IndexMeta, KeyValue, PartitionId, SegmentId, Timestamp,
-    VChannel,
+    VChannel, Value,
 };
 
 const COLLECTION: CollectionId = CollectionId(1);
@@ -46,8 +47,10 @@ impl Fixture {
         let values = Arc::new(Float32Array::from(floats.clone()));
         let size = i32::try_from(DIM).unwrap();
         let vectors = Arc::new(FixedSizeListArray::new(element, size, values, None));
+        let mut written = schema.clone();
+        written.fields.retain(|field| field.name != "added");
         let batch =
-            RecordBatch::try_new(arrow_schema(&schema).unwrap(), vec![keys, vectors]).unwrap();
+            RecordBatch::try_new(arrow_schema(&written).unwrap(), vec![keys, vectors]).unwrap();
         let timestamps = UInt64Array::from(vec![5; rows]);
         let mut bytes = Vec::new();
         let arrow = batch.schema();
@@ -127,6 +130,10 @@ fn schema() -> CollectionSchema {
                 type_params: vec![KeyValue::new("dim", DIM.to_string())],
                 ..field(101, "vector", DataType::FloatVector)
             },
+            FieldSchema {
+                default_value: Some(Value::VarChar("new".to_owned())),
+                ..field(102, "added", DataType::VarChar)
+            },
         ],
         ..CollectionSchema::default()
     }
@@ -163,11 +170,43 @@ async fn a_build_writes_an_index_that_opens_and_is_what_its_entry_says() {
         let vectors = Vectors::from_vec(fixture.floats.clone(), DIM).unwrap();
         let index = milvus_index::open(Arc::new(bytes.to_vec()), vectors).unwrap();
         let mut hits = Vec::new();
-        index.search(&fixture.floats[..DIM], 1, &SearchParams::for_k(1), None, &mut hits);
+        index.search((&fixture.floats[..DIM]).into(), 1, &SearchParams::for_k(1), None, &mut hits);
         assert!((hits[0].score - 1.0).abs() < 1e-5);
     }
     assert_eq!(governor.used(), 0);
     assert!(service.builds().is_empty());
+}
+
+#[tokio::test]
+async fn a_scalar_index_answers_for_the_segment() {
+    let fixture = Fixture::new(500).await;
+    let (service, governor) = fixture.service(1 << 30, Clock::system());
+    let keys = [Literal::Int64(7), Literal::Int64(499), Literal::Int64(500)];
+    // The second field was added after the segment was written: it reads as its default.
+    let added = [Literal::VarChar("new".into())];
+    for (build_id, field, wanted, rows) in [(1, 100, &keys[..], 2), (2, 102, &added[..], 500)] {
+        let mut task = fixture.task("INVERTED", build_id);
+        let index = Arc::make_mut(&mut task.index);
+        index.field_id = FieldId(field);
+        index.index_params = vec![KeyValue::new("index_type", "INVERTED")];
+        let entry = service.build_index(task).await.unwrap();
+        assert_eq!((entry.index_type.as_str(), entry.metric.as_str()), ("INVERTED", ""));
+        assert_eq!((entry.rows, entry.field_id), (500, FieldId(field)));
+        let bytes = fixture.store.get(&entry.file.path).await.unwrap().bytes;
+        verify(&bytes, &entry.file).unwrap();
+        let index = milvus_scalar::open(Arc::new(bytes.to_vec())).unwrap();
+        let leaf = Leaf {
+            field: FieldId(field),
+            data_type: DataType::Int64,
+            element_type: None,
+            path: &[],
+            is_dynamic: false,
+            condition: Condition::In(wanted),
+        };
+        let answer = index.answer(&leaf).unwrap();
+        assert_eq!((answer.yes.count_set_bits(), answer.exact), (rows, true));
+    }
+    assert_eq!(governor.used(), 0);
 }
 
 #[tokio::test]
@@ -225,8 +264,9 @@ async fn dropping_the_future_cancels_the_build_and_leaves_no_file() {
 async fn what_cannot_be_built_says_why() {
     let fixture = Fixture::new(20).await;
     let (service, _) = fixture.service(1 << 30, Clock::system());
-    let unknown = service.build_index(fixture.task("IVF_PQ", 1)).await.unwrap_err();
-    assert_eq!(unknown.reason, "index type IVF_PQ is not supported yet");
+    let unknown = service.build_index(fixture.task("BIN_FLAT", 1)).await.unwrap_err();
+    let want = "data type FloatVector can't build with this index BIN_FLAT: invalid parameter";
+    assert_eq!(unknown.reason, want);
     let path = &fixture.segment.columns.path;
     let mut bytes = fixture.store.get(path).await.unwrap().bytes.to_vec();
     let middle = bytes.len() / 2;

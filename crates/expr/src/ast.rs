@@ -81,12 +81,18 @@ impl ArithOp {
 
 /// Comparisons.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CompareOp {
+pub enum CompareOp {
+    /// `<`
     Less,
+    /// `<=`
     LessEqual,
+    /// `>`
     Greater,
+    /// `>=`
     GreaterEqual,
+    /// `==`
     Equal,
+    /// `!=`
     NotEqual,
 }
 
@@ -115,7 +121,7 @@ impl CompareOp {
     }
 
     /// Whether operands that stand as `ordering` satisfy the operator; `None` is not a number.
-    pub(crate) fn holds(self, ordering: Option<std::cmp::Ordering>) -> bool {
+    pub fn holds(self, ordering: Option<std::cmp::Ordering>) -> bool {
         match (self, ordering) {
             (Self::NotEqual, None) => true,
             (_, None) => false,
@@ -151,9 +157,12 @@ impl UnaryOp {
 
 /// The family of `json_contains` and `array_contains`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ContainsOp {
+pub enum ContainsOp {
+    /// `array_contains(a, x)`: the one element is in the array.
     One,
+    /// `array_contains_all(a, [..])`
     All,
+    /// `array_contains_any(a, [..])`
     Any,
 }
 

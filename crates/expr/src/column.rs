@@ -41,6 +41,16 @@ impl Column {
         }
     }
 
+    /// The column of `field` as a whole.
+    pub(crate) fn whole(field: &FieldSchema) -> Self {
+        Self::new(field, Vec::new())
+    }
+
+    /// Whether it is one element of an array field, which a row may lack.
+    pub(crate) fn is_subscripted(&self) -> bool {
+        self.data_type == DataType::Array && !self.path.is_empty() && !self.is_element
+    }
+
     /// The type a value of the column has: an element of an array that is subscripted.
     pub(crate) fn value_type(&self) -> DataType {
         match self.element_type {

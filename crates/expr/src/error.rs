@@ -20,6 +20,9 @@ pub enum PlanError {
     /// The whole is a value, not a condition.
     #[error(transparent)]
     NotBoolean(#[from] NotBoolean),
+    /// There is no such function.
+    #[error(transparent)]
+    FunctionNotFound(#[from] FunctionNotFound),
     /// Sound, but not evaluated by this version.
     #[error(transparent)]
     NotSupported(#[from] NotSupported),
@@ -33,7 +36,7 @@ impl PlanError {
             Self::Syntax(_) | Self::Type(_) | Self::NotSupported(_) => {
                 format!("cannot parse expression: {expression}, error: {self}")
             }
-            Self::Template(_) | Self::NotBoolean(_) => self.to_string(),
+            Self::Template(_) | Self::NotBoolean(_) | Self::FunctionNotFound(_) => self.to_string(),
         }
     }
 }
@@ -101,6 +104,14 @@ pub struct NotBoolean {
     pub expression: String,
     /// What it is instead.
     pub data_type: String,
+}
+
+/// A function that is not among those called by name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("function {signature} not found")]
+pub struct FunctionNotFound {
+    /// Its name and the types of its arguments.
+    pub signature: String,
 }
 
 /// A sound filter that this version does not evaluate.
@@ -331,6 +342,12 @@ pub enum TypeError {
     TimestamptzType { name: String },
     #[error("invalid ISO 8601 duration: {text}")]
     Duration { text: String },
+    #[error(transparent)]
+    Timestamp { cause: milvus_values::timestamptz::TimestampError },
+    #[error(transparent)]
+    Wkt { cause: milvus_values::geometry::GeometryError },
+    #[error("only supports POINT geometry: {wkt}")]
+    NotPoint { wkt: String },
 }
 
 /// Why a plan could not run over a batch. Each is the caller's fault, not the user's.
@@ -351,6 +368,26 @@ pub enum EvaluateError {
         got: ArrowType,
         /// The Milvus type the plan was made for.
         want: milvus_types::DataType,
+    },
+    /// The sub-fields of a struct array have unequal numbers of elements in a row.
+    #[error("column {column} has other numbers of elements than its struct's first")]
+    ElementCount {
+        /// The sub-field's column.
+        column: String,
+    },
+    /// A stored geometry cannot be read.
+    #[error("column {column} has a geometry that cannot be read: {cause}")]
+    Geometry {
+        /// The column's name.
+        column: String,
+        /// What is wrong with it.
+        cause: milvus_values::geometry::GeometryError,
+    },
+    /// A kernel failed.
+    #[error("arrow: {cause}")]
+    Arrow {
+        /// Its words.
+        cause: String,
     },
 }
 

@@ -6,13 +6,18 @@ use milvus_types::DataType;
 
 use crate::error::TypeError;
 
-/// A constant.
+/// A constant of a filter, as type checking has cast it for its column.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Literal {
+pub enum Literal {
+    /// true or false
     Bool(bool),
+    /// An integer, or microseconds since the epoch of a `Timestamptz`.
     Int64(i64),
+    /// A number that is no integer, or any number a floating-point column is compared with.
     Double(f64),
+    /// A string.
     VarChar(Box<str>),
+    /// A list, to be compared with an array as a whole.
     Array(Vec<Self>),
 }
 
@@ -55,7 +60,9 @@ impl Literal {
     /// `self` as a value of `data_type`, which must hold it without loss of kind.
     pub(crate) fn cast(self, data_type: DataType) -> Result<Self, TypeError> {
         let fits = match &self {
-            _ if matches!(data_type, DataType::JSON | DataType::Timestamptz) => true,
+            _ if data_type == DataType::JSON => true,
+            // Microseconds; texts stand behind ISO.
+            _ if data_type == DataType::Timestamptz => matches!(self, Self::Int64(_)),
             Self::Array(_) => data_type == DataType::Array,
             Self::VarChar(_) => data_type.is_string(),
             Self::Bool(_) => data_type == DataType::Bool,

@@ -8,6 +8,7 @@ use std::fmt;
 
 use memchr::memmem::Finder;
 use regex::Regex;
+use regex_syntax::hir::{Hir, HirKind};
 
 use crate::error::TypeError;
 
@@ -60,6 +61,78 @@ impl Pattern {
             Self::Wildcards(pieces) => wildcards(pieces, text),
             Self::Regex(regex) => regex.is_match(text),
         }
+    }
+
+    /// The one text that fits, if the pattern has no wildcard.
+    pub(crate) fn exact(&self) -> Option<&str> {
+        match self {
+            Self::Exact(text) => Some(text),
+            Self::Prefix(_)
+            | Self::Suffix(_)
+            | Self::Contains(_)
+            | Self::Wildcards(_)
+            | Self::Regex(_) => None,
+        }
+    }
+
+    /// What every text that fits begins with.
+    pub(crate) fn prefix(&self) -> &str {
+        match self {
+            Self::Exact(text) | Self::Prefix(text) => text,
+            Self::Wildcards(pieces) => match pieces.first() {
+                Some(Piece::Text(text)) => text,
+                Some(Piece::AnyChar | Piece::AnyText) | None => "",
+            },
+            Self::Suffix(_) | Self::Contains(_) | Self::Regex(_) => "",
+        }
+    }
+
+    /// Whether whatever begins with [`Self::prefix`] fits.
+    pub(crate) fn is_prefix(&self) -> bool {
+        matches!(self, Self::Prefix(_))
+    }
+
+    /// Texts that whatever fits contains.
+    pub(crate) fn substrings(&self) -> Vec<String> {
+        match self {
+            Self::Exact(text) | Self::Prefix(text) | Self::Suffix(text) => vec![text.to_string()],
+            Self::Contains(finder) => {
+                vec![String::from_utf8_lossy(finder.needle()).into_owned()]
+            }
+            Self::Wildcards(pieces) => pieces
+                .iter()
+                .filter_map(|piece| match piece {
+                    Piece::Text(text) => Some(text.to_string()),
+                    Piece::AnyChar | Piece::AnyText => None,
+                })
+                .collect(),
+            Self::Regex(regex) => {
+                let mut texts = Vec::new();
+                if let Ok(hir) = regex_syntax::parse(regex.as_str()) {
+                    required(&hir, &mut texts);
+                }
+                texts
+            }
+        }
+    }
+}
+
+/// Collects texts that every match of `hir` contains.
+fn required(hir: &Hir, texts: &mut Vec<String>) {
+    match hir.kind() {
+        HirKind::Literal(literal) => {
+            if let Ok(text) = std::str::from_utf8(&literal.0) {
+                texts.push(text.to_owned());
+            }
+        }
+        HirKind::Capture(capture) => required(&capture.sub, texts),
+        HirKind::Repetition(repetition) if repetition.min > 0 => required(&repetition.sub, texts),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| required(part, texts)),
+        HirKind::Empty
+        | HirKind::Class(_)
+        | HirKind::Look(_)
+        | HirKind::Repetition(_)
+        | HirKind::Alternation(_) => {}
     }
 }
 
@@ -232,6 +305,20 @@ mod tests {
         assert_eq!(shape("%ab"), "ends with \"ab\"");
         assert_eq!(shape("%ab%"), "contains \"ab\"");
         assert_eq!(shape("a%b"), "like \"a\" % \"b\"");
+    }
+
+    #[test]
+    fn what_indexes_may_look_for() {
+        let like = |pattern: &str| Pattern::like(pattern).unwrap();
+        assert_eq!(like("abc").exact(), Some("abc"));
+        assert_eq!((like("ab%").prefix(), like("ab%").is_prefix()), ("ab", true));
+        assert_eq!((like("ab%c_d").prefix(), like("ab%c_d").is_prefix()), ("ab", false));
+        assert_eq!(like("ab%c_d").substrings(), ["ab", "c", "d"]);
+        assert_eq!(like("%ab%").substrings(), ["ab"]);
+        let regex = |pattern: &str| Pattern::regex(pattern).unwrap().substrings();
+        assert_eq!(regex("^abc.*(de)+[xy]z$"), ["abc", "de", "z"]);
+        assert_eq!(regex("abc|de"), [""; 0]);
+        assert_eq!(regex("(?i)k"), [""; 0]);
     }
 
     #[test]

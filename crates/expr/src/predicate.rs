@@ -6,10 +6,12 @@
 use std::fmt;
 
 use milvus_types::DataType;
+use milvus_values::timestamptz::Interval;
 
 use crate::ast::{ArithOp, CompareOp, ContainsOp, Quantifier};
 use crate::column::Column;
 use crate::error::NotSupported;
+use crate::eval::Spatial;
 use crate::literal::Literal;
 use crate::pattern::Pattern;
 
@@ -74,53 +76,54 @@ pub(crate) enum Predicate {
     },
     RandomSample {
         factor: f64,
+        seed: u64,
         predicate: Option<Box<Self>>,
     },
     ElementFilter {
         field: Box<str>,
+        /// The sub-field that says how many elements a row has.
+        first: Column,
         element: Box<Self>,
         predicate: Option<Box<Self>>,
     },
     MatchElements {
         quantifier: Quantifier,
         field: Box<str>,
+        first: Column,
         element: Box<Self>,
         threshold: i64,
     },
     Spatial {
-        function: Box<str>,
         column: Column,
-        wkt: Option<Box<str>>,
-        distance: f64,
+        test: Spatial,
     },
+    /// `column + interval op time`; an interval of one length is within `time` already.
     Timestamptz {
         column: Column,
-        interval: Option<(ArithOp, Interval)>,
+        interval: Interval,
         op: CompareOp,
-        time: Box<str>,
+        time: i64,
     },
-    Call {
-        name: Box<str>,
-        args: usize,
+    StartsWith {
+        text: Operand,
+        prefix: Column,
     },
+}
+
+/// A constant string or a column of them.
+#[derive(Clone, Debug)]
+pub(crate) enum Operand {
+    Text(Box<str>),
+    Column(Column),
 }
 
 /// One end of a range.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Bound {
-    pub(crate) value: Literal,
-    pub(crate) inclusive: bool,
-}
-
-/// An ISO 8601 duration.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Interval {
-    pub(crate) years: i64,
-    pub(crate) months: i64,
-    pub(crate) days: i64,
-    pub(crate) hours: i64,
-    pub(crate) minutes: i64,
-    pub(crate) seconds: i64,
+pub struct Bound {
+    /// The value at the end.
+    pub value: Literal,
+    /// Whether the value itself is within.
+    pub inclusive: bool,
 }
 
 impl Predicate {
@@ -133,32 +136,42 @@ impl Predicate {
             | Self::Range { column, .. }
             | Self::Term { column, .. }
             | Self::Arith { column, .. }
-            | Self::ArrayLength { column, .. }
             | Self::Match { column, .. }
-            | Self::Exists(column)
-            | Self::Contains { column, .. } => unsupported_column(column),
+            | Self::Exists(column) => unsupported_column(column, false),
+            Self::ArrayLength { column, .. } | Self::Contains { column, .. } => {
+                unsupported_column(column, true)
+            }
             // Validity is read off any column, vectors excepted at type checking.
             Self::IsNull(_) => None,
             Self::Fields { left, right, .. } => {
-                unsupported_column(left).or_else(|| unsupported_column(right))
+                unsupported_column(left, false).or_else(|| unsupported_column(right, false))
             }
             Self::Not(child) => child.unsupported(),
             Self::And(children) | Self::Or(children) => children.iter().find_map(Self::unsupported),
             Self::TextMatch { .. } => refuse("text_match"),
             Self::PhraseMatch { .. } => refuse("phrase_match"),
-            Self::RandomSample { .. } => refuse("random_sample"),
-            Self::ElementFilter { .. } => refuse("element_filter"),
-            Self::MatchElements { quantifier, .. } => refuse(&quantifier.name().to_lowercase()),
-            Self::Spatial { function, .. } => refuse(function),
-            Self::Timestamptz { .. } => refuse("timestamptz comparison"),
-            Self::Call { name, .. } => refuse(&format!("function {name}")),
+            Self::RandomSample { predicate, .. } => {
+                predicate.as_ref().and_then(|predicate| predicate.unsupported())
+            }
+            Self::ElementFilter { element, predicate, .. } => {
+                let of_rows = predicate.as_ref().and_then(|predicate| predicate.unsupported());
+                of_rows.or_else(|| element.unsupported())
+            }
+            Self::MatchElements { element, .. } => element.unsupported(),
+            Self::Spatial { .. } | Self::Timestamptz { .. } | Self::StartsWith { .. } => None,
         }
     }
 
     /// Calls `visit` with every column the condition reads.
     pub(crate) fn visit_columns(&self, visit: &mut impl FnMut(&Column)) {
         match self {
-            Self::Constant(_) | Self::Call { .. } => {}
+            Self::Constant(_) => {}
+            Self::StartsWith { text, prefix } => {
+                if let Operand::Column(column) = text {
+                    visit(column);
+                }
+                visit(prefix);
+            }
             Self::Compare { column, .. }
             | Self::Range { column, .. }
             | Self::Term { column, .. }
@@ -187,19 +200,24 @@ impl Predicate {
                     predicate.visit_columns(visit);
                 }
             }
-            Self::ElementFilter { element, predicate, .. } => {
+            Self::ElementFilter { first, element, predicate, .. } => {
+                visit(first);
                 element.visit_columns(visit);
                 if let Some(predicate) = predicate {
                     predicate.visit_columns(visit);
                 }
             }
-            Self::MatchElements { element, .. } => element.visit_columns(visit),
+            Self::MatchElements { first, element, .. } => {
+                visit(first);
+                element.visit_columns(visit);
+            }
         }
     }
 }
 
-fn unsupported_column(column: &Column) -> Option<NotSupported> {
-    let evaluated = match column.data_type {
+/// Refuses a column whose values cannot be tested; `whole` is for tests of arrays as such.
+fn unsupported_column(column: &Column, whole: bool) -> Option<NotSupported> {
+    let evaluated = match column.value_type() {
         DataType::Bool
         | DataType::Int8
         | DataType::Int16
@@ -209,18 +227,18 @@ fn unsupported_column(column: &Column) -> Option<NotSupported> {
         | DataType::Double
         | DataType::String
         | DataType::VarChar
-        | DataType::JSON => !column.is_element,
-        DataType::Array
-        | DataType::Geometry
+        | DataType::Timestamptz => true,
+        DataType::JSON => !column.is_element,
+        DataType::Array => !column.is_element,
+        DataType::ArrayOfVector => whole,
+        DataType::Geometry
         | DataType::Text
-        | DataType::Timestamptz
         | DataType::BinaryVector
         | DataType::FloatVector
         | DataType::Float16Vector
         | DataType::BFloat16Vector
         | DataType::SparseFloatVector
         | DataType::Int8Vector
-        | DataType::ArrayOfVector
         | DataType::ArrayOfStruct
         | DataType::Struct => false,
     };
@@ -264,36 +282,30 @@ impl fmt::Display for Predicate {
             Self::PhraseMatch { column, query, slop } => {
                 write!(f, "phrase_match({column}, {query:?}, {slop})")
             }
-            Self::RandomSample { factor, predicate } => {
+            Self::RandomSample { factor, predicate, .. } => {
                 write!(f, "random_sample({factor})")?;
                 predicate.as_ref().map_or(Ok(()), |predicate| write!(f, " of ({predicate})"))
             }
-            Self::ElementFilter { field, element, predicate } => {
+            Self::ElementFilter { field, element, predicate, .. } => {
                 write!(f, "element_filter({field}, {element})")?;
                 predicate.as_ref().map_or(Ok(()), |predicate| write!(f, " of ({predicate})"))
             }
-            Self::MatchElements { quantifier, field, element, threshold } => {
+            Self::MatchElements { quantifier, field, element, threshold, .. } => {
                 write!(f, "{}({field}, {element}, {threshold})", quantifier.name())
             }
-            Self::Spatial { function, column, wkt, distance } => {
-                write!(f, "{function}({column}, {wkt:?}, {distance})")
-            }
+            Self::Spatial { column, test } => write!(f, "{column} {test}"),
             Self::Timestamptz { column, interval, op, time } => {
-                write!(f, "{column}")?;
-                if let Some((sign, interval)) = interval {
-                    write!(f, " {} {interval}", sign.symbol())?;
-                }
-                write!(f, " {} iso {time:?}", op.symbol())
+                let Interval { years, months, days, hours, minutes, seconds } = interval;
+                write!(f, "{column} + P{years}Y{months}M{days}DT{hours}H{minutes}M{seconds}S")?;
+                write!(f, " {} {time}", op.symbol())
             }
-            Self::Call { name, args } => write!(f, "{name}/{args}"),
+            Self::StartsWith { text: Operand::Column(column), prefix } => {
+                write!(f, "starts_with({column}, {prefix})")
+            }
+            Self::StartsWith { text: Operand::Text(text), prefix } => {
+                write!(f, "starts_with({text:?}, {prefix})")
+            }
         }
-    }
-}
-
-impl fmt::Display for Interval {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { years, months, days, hours, minutes, seconds } = self;
-        write!(f, "P{years}Y{months}M{days}DT{hours}H{minutes}M{seconds}S")
     }
 }
 

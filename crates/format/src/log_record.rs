@@ -44,6 +44,8 @@ pub enum Body {
         rows: RecordBatch,
         /// The keys deleted first.
         replaced: PrimaryKeys,
+        /// Whether they are deleted from every partition, not this one alone.
+        everywhere: bool,
     },
     /// Rows were deleted.
     Delete {

@@ -90,13 +90,13 @@ fn measure(
     live: Option<&Bitset>,
     truth: &[Vec<Hit>],
 ) -> (f64, f64) {
-    let params = SearchParams { ef };
+    let params = SearchParams { ef, ..SearchParams::for_k(K) };
     let mut best = f64::MAX;
     let mut answers = vec![Vec::with_capacity(K); truth.len()];
     for _ in 0..3 {
         let start = thread_seconds();
         for (query, hits) in queries.chunks_exact(index.dim()).zip(&mut answers) {
-            index.search(query, K, &params, live, hits);
+            index.search(query.into(), K, &params, live, hits);
         }
         best = f64::min(best, thread_seconds() - start);
     }

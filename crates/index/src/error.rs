@@ -2,7 +2,7 @@
 //!
 //! Texts about parameters are Milvus's own, to the letter: clients match on them.
 
-use milvus_types::{Coded, ErrorCode};
+use milvus_types::{Coded, DataType, ErrorCode, MetricType};
 
 /// A parameter that an index does not take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -10,12 +10,9 @@ pub enum IndexParamError {
     /// At creation; the client sees Milvus's text and the base text of 1100.
     #[error("{0}: invalid parameter")]
     Create(String),
-    /// At creation: the metric is not one of the field's type. Milvus's text in full.
-    #[error(
-        "float vector index does not support metric type: {0}: invalid parameter\
-         [expected=valid index params][actual=invalid index params]"
-    )]
-    Metric(String),
+    /// At creation, of what Milvus calls mismatched. Milvus's text in full.
+    #[error("{0}: invalid parameter[expected=valid index params][actual=invalid index params]")]
+    Mismatch(String),
     /// At search.
     #[error("{0}")]
     Search(String),
@@ -24,8 +21,56 @@ pub enum IndexParamError {
 impl Coded for IndexParamError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Create(_) | Self::Metric(_) => ErrorCode::ParameterInvalid,
+            Self::Create(_) | Self::Mismatch(_) => ErrorCode::ParameterInvalid,
             Self::Search(_) => ErrorCode::KnowhereError,
+        }
+    }
+}
+
+/// Why vectors cannot be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CompareError {
+    /// Queries of one kind, rows of another.
+    #[error("vector type must be the same, field type {want}, search type {got}")]
+    Kind {
+        /// Of the query.
+        got: DataType,
+        /// Of the rows.
+        want: DataType,
+    },
+    /// Queries of other dimensions than the rows.
+    #[error("vector dimension mismatch, expected {want}, got {got}")]
+    Dimension {
+        /// Of the query.
+        got: usize,
+        /// Of the rows.
+        want: usize,
+    },
+    /// A metric that the kind of vectors does not have.
+    #[error("metric type {metric} is not one of {data_type}")]
+    Metric {
+        /// The metric.
+        metric: MetricType,
+        /// Of the rows.
+        data_type: DataType,
+    },
+    /// Offsets of lists that do not cut the elements into lists.
+    #[error("offsets of vector lists reach {end}, there are {elements} elements")]
+    Lists {
+        /// Where the lists end.
+        end: i64,
+        /// Vectors there are.
+        elements: usize,
+    },
+}
+
+impl Coded for CompareError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Kind { .. } | Self::Dimension { .. } | Self::Metric { .. } => {
+                ErrorCode::ParameterInvalid
+            }
+            Self::Lists { .. } => ErrorCode::DataIntegrity,
         }
     }
 }
@@ -44,6 +89,22 @@ pub enum BuildError {
         /// Of the index.
         want: usize,
     },
+    /// The vectors are not of the kind the index was defined for.
+    #[error("vectors are {got}, index is of {want}")]
+    OtherKind {
+        /// Of the vectors.
+        got: DataType,
+        /// Of the index.
+        want: DataType,
+    },
+    /// The metric is not one that is built over such vectors.
+    #[error("no index is built for metric {metric} over {data_type}")]
+    Metric {
+        /// Of the index.
+        metric: MetricType,
+        /// Of the vectors.
+        data_type: DataType,
+    },
     /// More rows than row numbers of an index reach.
     #[error("segment has {got} rows, an index takes at most {most}")]
     TooManyRows {
@@ -58,9 +119,10 @@ impl Coded for BuildError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Cancelled => ErrorCode::Canceled,
-            Self::DimensionMismatch { .. } | Self::TooManyRows { .. } => {
-                ErrorCode::ParameterInvalid
-            }
+            Self::DimensionMismatch { .. }
+            | Self::OtherKind { .. }
+            | Self::Metric { .. }
+            | Self::TooManyRows { .. } => ErrorCode::ParameterInvalid,
         }
     }
 }

@@ -4,35 +4,33 @@
 
 use std::io;
 
-use milvus_kernel::{Bitset, TopK};
-use milvus_types::MetricType;
+use milvus_kernel::Bitset;
+use milvus_types::{DataType, MetricType};
 
-use crate::brute::Scan;
+use crate::brute::{range_into, search_into};
+use crate::compare::{Comparer, inverse_norms, query_of};
 use crate::container::{self, Container, Header, Tag};
 use crate::error::OpenError;
 use crate::index_type::IndexType;
 use crate::params::{Build, SearchParams};
 use crate::range::Range;
-use crate::score::{Metric, Query, inverse_norms};
+use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::{Hit, VectorIndex};
-use crate::vectors::Vectors;
+use crate::vectors::{VectorData, VectorRef};
 
 const NORMS: Tag = *b"invnorms";
 
 pub(crate) struct Flat {
     index_type: IndexType,
     metric: Metric,
-    vectors: Vectors,
+    vectors: VectorData,
     inverse_norms: Section<f32>,
 }
 
 impl Flat {
-    pub(crate) fn build(build: &Build, metric: Metric, vectors: Vectors) -> Self {
-        let norms = match metric {
-            Metric::Cosine => inverse_norms(vectors.as_slice(), vectors.dim()),
-            Metric::L2 | Metric::Ip => Vec::new(),
-        };
+    pub(crate) fn build(build: &Build, metric: Metric, vectors: VectorData) -> Self {
+        let norms = inverse_norms(metric, &vectors);
         Self { index_type: build.index_type, metric, vectors, inverse_norms: norms.into() }
     }
 
@@ -40,57 +38,48 @@ impl Flat {
         index_type: IndexType,
         metric: Metric,
         container: &Container,
-        vectors: Vectors,
+        vectors: VectorData,
     ) -> Result<Self, OpenError> {
-        let inverse_norms = match metric {
-            Metric::Cosine => container.section(NORMS, vectors.rows())?,
-            Metric::L2 | Metric::Ip => Vec::new().into(),
-        };
+        let norms = if metric == Metric::Cosine { vectors.rows() } else { 0 };
+        let inverse_norms = container.section(NORMS, norms)?;
         Ok(Self { index_type, metric, vectors, inverse_norms })
     }
 
-    fn scan(&self) -> Scan<'_> {
-        Scan {
-            block: self.vectors.as_slice(),
-            dim: self.vectors.dim(),
-            inverse_norms: self.inverse_norms.as_slice(),
-        }
+    fn comparer<'a>(&'a self, query: VectorRef<'a>) -> Comparer<'a> {
+        let norms = self.inverse_norms.as_slice();
+        query_of(Comparer::new(self.metric, query, self.vectors.view(), norms))
     }
 }
 
 impl VectorIndex for Flat {
     fn search(
         &self,
-        query: &[f32],
+        query: VectorRef<'_>,
         k: usize,
         _params: &SearchParams,
         live: Option<&Bitset>,
         out: &mut Vec<Hit>,
     ) {
-        assert_eq!(query.len(), self.dim(), "dimensions disagree");
-        let query = Query::new(self.metric, query);
-        let mut top = TopK::new(k.min(self.rows()));
-        self.scan().run(&[query], live, &mut |_, scored| {
-            top.push(scored);
-        });
-        out.clear();
-        out.extend(top.into_sorted().into_iter().map(|scored| self.metric.hit(scored)));
+        search_into(&self.comparer(query), self.rows(), live, k, out);
     }
 
     fn range_search(
         &self,
-        query: &[f32],
+        query: VectorRef<'_>,
         range: &Range,
         limit: usize,
         live: Option<&Bitset>,
         out: &mut Vec<Hit>,
     ) {
-        assert_eq!(query.len(), self.dim(), "dimensions disagree");
-        self.scan().range(&Query::new(self.metric, query), live, range, limit, out);
+        range_into(&self.comparer(query), self.rows(), live, range, limit, out);
     }
 
     fn rows(&self) -> usize {
         self.vectors.rows()
+    }
+
+    fn data_type(&self) -> DataType {
+        self.vectors.data_type()
     }
 
     fn dim(&self) -> usize {

@@ -2,15 +2,61 @@
 
 use std::fmt;
 
-/// A vector index type that can be built here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum IndexType {
+macro_rules! index_types {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// A vector index type that can be built here.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum IndexType {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl IndexType {
+            /// Every type, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name on the wire.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+    };
+}
+
+index_types! {
     /// Exact: compares with every vector.
-    Flat,
+    Flat = "FLAT",
+    /// Exact, for binary vectors.
+    BinFlat = "BIN_FLAT",
+    /// Lists around centroids.
+    IvfFlat = "IVF_FLAT",
+    /// Lists around centroids, for binary vectors.
+    BinIvfFlat = "BIN_IVF_FLAT",
+    /// Lists around centroids, of 8-bit codes.
+    IvfSq8 = "IVF_SQ8",
+    /// Lists around centroids, of product codes.
+    IvfPq = "IVF_PQ",
+    /// Lists around centroids, of codes with few bits.
+    IvfRabitq = "IVF_RABITQ",
+    /// Lists around centroids, of codes, re-ranked.
+    Scann = "SCANN",
     /// A hierarchical navigable small-world graph.
-    Hnsw,
-    /// The best there is without tuning: a graph with Milvus's automatic parameters.
-    AutoIndex,
+    Hnsw = "HNSW",
+    /// A graph over scalar codes.
+    HnswSq = "HNSW_SQ",
+    /// A graph over product codes.
+    HnswPq = "HNSW_PQ",
+    /// A graph over product codes of residuals.
+    HnswPrq = "HNSW_PRQ",
+    /// A graph in a mapped file.
+    DiskAnn = "DISKANN",
+    /// Posting lists, for sparse vectors.
+    SparseInvertedIndex = "SPARSE_INVERTED_INDEX",
+    /// The old name of `SPARSE_INVERTED_INDEX`.
+    SparseWand = "SPARSE_WAND",
+    /// The best there is without tuning, with Milvus's automatic parameters.
+    AutoIndex = "AUTOINDEX",
 }
 
 /// Every vector index type of Milvus by its wire name, so that a caller can tell "not supported
@@ -50,22 +96,10 @@ pub const MILVUS_VECTOR_INDEXES: &[&str] = &[
 ];
 
 impl IndexType {
-    /// Every type, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::Flat, Self::Hnsw, Self::AutoIndex];
-
     /// The type called `name` on the wire, in that exact case; `None` of types that are unknown or
     /// come later.
     pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|index_type| index_type.name() == name)
-    }
-
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Flat => "FLAT",
-            Self::Hnsw => "HNSW",
-            Self::AutoIndex => "AUTOINDEX",
-        }
+        Self::ALL.iter().copied().find(|index_type| index_type.name() == name)
     }
 
     /// Whether Milvus has a vector index called `name`, here or not.
@@ -86,12 +120,12 @@ mod tests {
 
     #[test]
     fn names_are_exact_and_every_type_is_one_of_milvus() {
-        for index_type in IndexType::ALL {
+        for index_type in IndexType::ALL.iter().copied() {
             assert_eq!(IndexType::parse(index_type.name()), Some(index_type));
             assert!(IndexType::is_milvus_name(index_type.name()));
         }
         assert_eq!(IndexType::parse("hnsw"), None);
-        assert_eq!(IndexType::parse("IVF_PQ"), None);
-        assert!(IndexType::is_milvus_name("IVF_PQ") && !IndexType::is_milvus_name("LSM"));
+        assert_eq!(IndexType::parse("AISAQ"), None);
+        assert!(IndexType::is_milvus_name("AISAQ") && !IndexType::is_milvus_name("LSM"));
     }
 }

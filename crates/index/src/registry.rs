@@ -1,20 +1,25 @@
 //! The families by their Milvus names: building, sizing and opening go through here.
 //!
-//! A new family is a file of its own, a variant of [`BuildKind`] and a line in each `match` below.
+//! A new family is a file or folder of its own, a variant of [`BuildKind`], a line in each `match`
+//! below, and a parameter in the header of its files that [`open`] knows it by.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use milvus_types::DataType;
+use milvus_types::index_meta::find;
+
 use crate::container::Container;
 use crate::error::{BuildError, OpenError};
 use crate::flat::Flat;
 use crate::index_type::IndexType;
+use crate::inverted::Inverted;
 use crate::params::{Build, BuildKind};
 use crate::score::Metric;
 use crate::section::Mapped;
 use crate::vector_index::VectorIndex;
-use crate::vectors::Vectors;
+use crate::vectors::VectorData;
 
 /// The most rows one index covers.
 pub const MAX_ROWS: usize = i32::MAX as usize;
@@ -39,11 +44,16 @@ impl BuiltIndex {
     }
 }
 
+/// Bytes that a sparse row is taken to have where its real size is not known.
+const SPARSE_ROW: u64 = 1024;
+
 /// Bytes of memory that building over `rows` vectors takes at its peak, without the vectors.
 pub fn estimate_build_bytes(build: &Build, rows: usize) -> u64 {
     match build.kind {
         BuildKind::Flat => rows as u64 * 4,
         BuildKind::Graph(params) => crate::graph::estimate_bytes(&params, rows, build.dim),
+        BuildKind::Ivf(params) => crate::ivf::estimate_bytes(&params, rows, build.dim),
+        BuildKind::Sparse => crate::inverted::estimate_bytes(rows as u64 * SPARSE_ROW),
     }
 }
 
@@ -53,19 +63,23 @@ pub fn estimate_build_bytes(build: &Build, rows: usize) -> u64 {
 /// few rows. The same input gives the same index on one thread; on several, an equally good one.
 pub fn build(
     build: &Build,
-    vectors: Vectors,
+    vectors: impl Into<VectorData>,
     threads: usize,
     progress: &(dyn Fn(usize, usize) + Sync),
     cancel: &AtomicBool,
 ) -> Result<BuiltIndex, BuildError> {
+    let vectors = vectors.into();
+    if vectors.data_type() != build.data_type {
+        return Err(BuildError::OtherKind { got: vectors.data_type(), want: build.data_type });
+    }
     if vectors.dim() != build.dim {
         return Err(BuildError::DimensionMismatch { got: vectors.dim(), want: build.dim });
     }
     if vectors.rows() > MAX_ROWS {
         return Err(BuildError::TooManyRows { got: vectors.rows(), most: MAX_ROWS });
     }
-    // The metric was checked when the parameters were; L2 stands for what cannot be.
-    let metric = Metric::of(build.metric).unwrap_or(Metric::L2);
+    let metric = Metric::of(build.metric, build.data_type)
+        .ok_or(BuildError::Metric { metric: build.metric, data_type: build.data_type })?;
     let rows = vectors.rows();
     let index: Arc<dyn VectorIndex> = match build.kind {
         BuildKind::Flat => Arc::new(Flat::build(build, metric, vectors)),
@@ -78,6 +92,15 @@ pub fn build(
             progress,
             cancel,
         )?),
+        BuildKind::Ivf(params) => Arc::new(crate::ivf::build(
+            build.index_type,
+            metric,
+            &params,
+            vectors,
+            threads,
+            cancel,
+        )?),
+        BuildKind::Sparse => Arc::new(Inverted::build(build.index_type, vectors)),
     };
     progress(rows, rows);
     Ok(BuiltIndex(index))
@@ -86,7 +109,11 @@ pub fn build(
 /// Opens the index container `bytes` over the `vectors` it was built from.
 ///
 /// Reads every byte once to verify checksums; sections are then used where they lie.
-pub fn open(bytes: Mapped, vectors: Vectors) -> Result<Arc<dyn VectorIndex>, OpenError> {
+pub fn open(
+    bytes: Mapped,
+    vectors: impl Into<VectorData>,
+) -> Result<Arc<dyn VectorIndex>, OpenError> {
+    let vectors = vectors.into();
     let container = Container::open(bytes)?;
     let header = &container.header;
     if (header.rows, header.dim) != (vectors.rows(), vectors.dim()) {
@@ -99,13 +126,18 @@ pub fn open(bytes: Mapped, vectors: Vectors) -> Result<Arc<dyn VectorIndex>, Ope
     }
     let index_type = IndexType::parse(&header.index_type)
         .ok_or_else(|| OpenError::UnsupportedType(header.index_type.clone()))?;
-    let metric = Metric::of(header.metric).ok_or_else(|| {
-        OpenError::malformed(format!("metric {} is not of floats", header.metric))
+    let data_type = vectors.data_type();
+    let metric = Metric::of(header.metric, data_type).ok_or_else(|| {
+        OpenError::malformed(format!("metric {} is not of {data_type}", header.metric))
     })?;
-    Ok(match index_type {
-        IndexType::Flat => Arc::new(Flat::open(index_type, metric, &container, vectors)?),
-        IndexType::Hnsw | IndexType::AutoIndex => {
-            Arc::new(crate::graph::open(index_type, metric, &container, vectors)?)
-        }
+    // A family is known by what its header says, whatever the type it serves is called.
+    Ok(if data_type == DataType::SparseFloatVector {
+        Arc::new(Inverted::open(index_type, &container, vectors)?)
+    } else if header.params.is_empty() {
+        Arc::new(Flat::open(index_type, metric, &container, vectors)?)
+    } else if find(&header.params, "nlist").is_some() {
+        Arc::new(crate::ivf::open(index_type, metric, &container, vectors)?)
+    } else {
+        Arc::new(crate::graph::open(index_type, metric, &container, vectors)?)
     })
 }

@@ -1,26 +1,53 @@
 //! Scores as users see them and distances as searches order them: a smaller distance is better.
+//!
+//! [`Query`] is the part of float vectors; `compare` has every kind.
 
 use milvus_kernel::{Scored, distance};
-use milvus_types::MetricType;
+use milvus_types::{DataType, MetricType};
 
 use crate::vector_index::Hit;
 
-/// The metrics of float vectors.
+/// Whether vectors of `data_type` can be compared, two at a time, under `metric`.
+pub fn has_metric(data_type: DataType, metric: MetricType) -> bool {
+    Metric::of(metric, data_type).is_some()
+}
+
+/// The metrics of pairs of vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Metric {
     L2,
     Ip,
     Cosine,
+    Hamming,
+    Jaccard,
+    Substructure,
+    Superstructure,
+    MhJaccard,
 }
 
 impl Metric {
-    /// The metric of float vectors that `metric` is, if it is one.
-    pub(crate) fn of(metric: MetricType) -> Option<Self> {
-        #[expect(clippy::wildcard_enum_match_arm, reason = "the others are not for floats")]
-        match metric {
-            MetricType::L2 => Some(Self::L2),
-            MetricType::Ip => Some(Self::Ip),
-            MetricType::Cosine => Some(Self::Cosine),
+    /// The metric of pairs of vectors that `metric` is, if it is one of `data_type`.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other pairs go together")]
+    pub(crate) fn of(metric: MetricType, data_type: DataType) -> Option<Self> {
+        match data_type {
+            DataType::FloatVector
+            | DataType::Float16Vector
+            | DataType::BFloat16Vector
+            | DataType::Int8Vector => match metric {
+                MetricType::L2 => Some(Self::L2),
+                MetricType::Ip => Some(Self::Ip),
+                MetricType::Cosine => Some(Self::Cosine),
+                _ => None,
+            },
+            DataType::BinaryVector => match metric {
+                MetricType::Hamming => Some(Self::Hamming),
+                MetricType::Jaccard => Some(Self::Jaccard),
+                MetricType::Substructure => Some(Self::Substructure),
+                MetricType::Superstructure => Some(Self::Superstructure),
+                MetricType::MhJaccard => Some(Self::MhJaccard),
+                _ => None,
+            },
+            DataType::SparseFloatVector => (metric == MetricType::Ip).then_some(Self::Ip),
             _ => None,
         }
     }
@@ -30,22 +57,35 @@ impl Metric {
             Self::L2 => MetricType::L2,
             Self::Ip => MetricType::Ip,
             Self::Cosine => MetricType::Cosine,
+            Self::Hamming => MetricType::Hamming,
+            Self::Jaccard => MetricType::Jaccard,
+            Self::Substructure => MetricType::Substructure,
+            Self::Superstructure => MetricType::Superstructure,
+            Self::MhJaccard => MetricType::MhJaccard,
         }
+    }
+
+    /// Whether a score is the distance with its sign turned.
+    #[inline]
+    fn is_similarity(self) -> bool {
+        matches!(self, Self::Ip | Self::Cosine | Self::MhJaccard)
+    }
+
+    /// The score of a distance.
+    #[inline]
+    pub(crate) fn score(self, distance: f32) -> f32 {
+        // Subtracting from 0 keeps a score of 0 positive.
+        if self.is_similarity() { 0.0 - distance } else { distance }
     }
 
     /// The hit that `scored` stands for.
     #[inline]
     pub(crate) fn hit(self, scored: Scored) -> Hit {
-        let score = match self {
-            Self::L2 => scored.distance(),
-            // Subtracting from 0 keeps a score of 0 positive.
-            Self::Ip | Self::Cosine => 0.0 - scored.distance(),
-        };
-        Hit { row: scored.row(), score }
+        Hit { row: scored.row(), score: self.score(scored.distance()) }
     }
 }
 
-/// A query with what its metric needs to know of it.
+/// A query of floats with what its metric, L2, IP or COSINE, needs to know of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Query<'a> {
     pub(crate) metric: Metric,
@@ -55,9 +95,10 @@ pub(crate) struct Query<'a> {
 
 impl<'a> Query<'a> {
     pub(crate) fn new(metric: Metric, vector: &'a [f32]) -> Self {
-        let inverse_norm = match metric {
-            Metric::Cosine => distance::inverse_norm(distance::norm_squared(vector)),
-            Metric::L2 | Metric::Ip => 1.0,
+        let inverse_norm = if metric == Metric::Cosine {
+            distance::inverse_norm(distance::norm_squared(vector))
+        } else {
+            1.0
         };
         Self { metric, vector, inverse_norm }
     }
@@ -78,23 +119,21 @@ impl<'a> Query<'a> {
         rows: &[u32],
         out: &mut [f32],
     ) {
-        match self.metric {
-            Metric::L2 => distance::l2_gather(self.vector, block, rows, out),
-            Metric::Ip => {
-                distance::ip_gather(self.vector, block, rows, out);
-                out.iter_mut().for_each(|d| *d = -*d);
-            }
-            Metric::Cosine => {
-                distance::ip_gather(self.vector, block, rows, out);
-                for (d, &row) in out.iter_mut().zip(rows) {
-                    let inverse = inverse_norms.get(row as usize).copied().unwrap_or_else(|| {
-                        let dim = self.vector.len();
-                        let row = &block[row as usize * dim..][..dim];
-                        distance::inverse_norm(distance::norm_squared(row))
-                    });
-                    *d = self.cosine(*d, inverse);
-                }
-            }
+        if self.metric == Metric::L2 {
+            return distance::l2_gather(self.vector, block, rows, out);
+        }
+        distance::ip_gather(self.vector, block, rows, out);
+        if self.metric == Metric::Ip {
+            out.iter_mut().for_each(|d| *d = -*d);
+            return;
+        }
+        for (d, &row) in out.iter_mut().zip(rows) {
+            let inverse = inverse_norms.get(row as usize).copied().unwrap_or_else(|| {
+                let dim = self.vector.len();
+                let row = &block[row as usize * dim..][..dim];
+                distance::inverse_norm(distance::norm_squared(row))
+            });
+            *d = self.cosine(*d, inverse);
         }
     }
 
@@ -102,34 +141,24 @@ impl<'a> Query<'a> {
     ///
     /// `inverse_norms` are those of the same rows; empty means they are computed.
     pub(crate) fn rows(&self, block: &[f32], inverse_norms: &[f32], out: &mut [f32]) {
-        match self.metric {
-            Metric::L2 => distance::l2_rows(self.vector, block, out),
-            Metric::Ip => {
-                distance::ip_rows(self.vector, block, out);
-                out.iter_mut().for_each(|d| *d = -*d);
+        if self.metric == Metric::L2 {
+            return distance::l2_rows(self.vector, block, out);
+        }
+        if self.metric == Metric::Ip {
+            distance::ip_rows(self.vector, block, out);
+            out.iter_mut().for_each(|d| *d = -*d);
+        } else if inverse_norms.len() == out.len() {
+            distance::ip_rows(self.vector, block, out);
+            for (d, &inverse) in out.iter_mut().zip(inverse_norms) {
+                *d = self.cosine(*d, inverse);
             }
-            Metric::Cosine if inverse_norms.len() == out.len() => {
-                distance::ip_rows(self.vector, block, out);
-                for (d, &inverse) in out.iter_mut().zip(inverse_norms) {
-                    *d = self.cosine(*d, inverse);
-                }
-            }
-            Metric::Cosine => {
-                let mut norms = [0.0; 64];
-                let norms = &mut norms[..out.len()];
-                distance::ip_norm_rows(self.vector, block, out, norms);
-                for (d, &norm) in out.iter_mut().zip(&*norms) {
-                    *d = self.cosine(*d, distance::inverse_norm(norm));
-                }
+        } else {
+            let mut norms = [0.0; 64];
+            let norms = &mut norms[..out.len()];
+            distance::ip_norm_rows(self.vector, block, out, norms);
+            for (d, &norm) in out.iter_mut().zip(&*norms) {
+                *d = self.cosine(*d, distance::inverse_norm(norm));
             }
         }
     }
-}
-
-/// The inverse norms of the rows of `block`.
-pub(crate) fn inverse_norms(block: &[f32], dim: usize) -> Vec<f32> {
-    let mut norms = vec![0.0; block.len() / dim];
-    distance::norms_squared(block, dim, &mut norms);
-    norms.iter_mut().for_each(|norm| *norm = distance::inverse_norm(*norm));
-    norms
 }

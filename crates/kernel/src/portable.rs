@@ -2,7 +2,31 @@
 //!
 //! Sums run in eight lanes so that the compiler can vectorise them with whatever the target has.
 
+use half::{bf16, f16};
+
 const LANES: usize = 8;
+
+/// A sum over two vectors of numbers that read as floats.
+#[inline(always)]
+fn sum_as_floats<T: Copy>(
+    a: &[T],
+    b: &[T],
+    float: impl Fn(T) -> f32,
+    term: impl Fn(f32, f32) -> f32,
+) -> f32 {
+    let mut lanes = [0.0f32; LANES];
+    let (a_body, a_tail) = a.as_chunks::<LANES>();
+    let (b_body, b_tail) = b.as_chunks::<LANES>();
+    for (x, y) in a_body.iter().zip(b_body) {
+        for ((lane, &x), &y) in lanes.iter_mut().zip(x).zip(y) {
+            *lane += term(float(x), float(y));
+        }
+    }
+    for ((lane, &x), &y) in lanes.iter_mut().zip(a_tail).zip(b_tail) {
+        *lane += term(float(x), float(y));
+    }
+    lanes.iter().sum()
+}
 
 #[inline(always)]
 fn sum_lanes(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {
@@ -47,4 +71,60 @@ pub(crate) fn code(query: &[u8], row: &[u8]) -> i32 {
 
 pub(crate) fn code_x4(query: &[u8], rows: [&[u8]; 4]) -> [i32; 4] {
     rows.map(|row| code(query, row))
+}
+
+pub(crate) fn f16_l2(a: &[f16], b: &[f16]) -> f32 {
+    sum_as_floats(a, b, f16::to_f32, |x, y| (x - y) * (x - y))
+}
+
+pub(crate) fn f16_ip(a: &[f16], b: &[f16]) -> f32 {
+    sum_as_floats(a, b, f16::to_f32, |x, y| x * y)
+}
+
+pub(crate) fn bf16_l2(a: &[bf16], b: &[bf16]) -> f32 {
+    sum_as_floats(a, b, bf16::to_f32, |x, y| (x - y) * (x - y))
+}
+
+pub(crate) fn bf16_ip(a: &[bf16], b: &[bf16]) -> f32 {
+    sum_as_floats(a, b, bf16::to_f32, |x, y| x * y)
+}
+
+pub(crate) fn i8_l2(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(&x, &y)| (i32::from(x) - i32::from(y)).pow(2)).sum()
+}
+
+pub(crate) fn i8_ip(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum()
+}
+
+/// Calls `each` with the words of two equally long bit strings, the last padded with zeros.
+#[inline(always)]
+fn each_word(a: &[u8], b: &[u8], mut each: impl FnMut(u64, u64)) {
+    let (a_words, a_tail) = a.as_chunks::<8>();
+    let (b_words, b_tail) = b.as_chunks::<8>();
+    for (x, y) in a_words.iter().zip(b_words) {
+        each(u64::from_le_bytes(*x), u64::from_le_bytes(*y));
+    }
+    for (&x, &y) in a_tail.iter().zip(b_tail) {
+        each(u64::from(x), u64::from(y));
+    }
+}
+
+/// Bits that differ.
+#[inline(always)]
+pub(crate) fn hamming(a: &[u8], b: &[u8]) -> u32 {
+    let mut count = 0;
+    each_word(a, b, |x, y| count += (x ^ y).count_ones());
+    count
+}
+
+/// Bits of both, and bits of either.
+#[inline(always)]
+pub(crate) fn overlap(a: &[u8], b: &[u8]) -> (u32, u32) {
+    let (mut both, mut either) = (0, 0);
+    each_word(a, b, |x, y| {
+        both += (x & y).count_ones();
+        either += (x | y).count_ones();
+    });
+    (both, either)
 }

@@ -5,6 +5,8 @@
 
 use std::sync::OnceLock;
 
+use half::{bf16, f16};
+
 use crate::portable;
 
 /// The instruction sets there are kernels for, slowest first.
@@ -12,7 +14,7 @@ use crate::portable;
 pub enum Level {
     /// Any CPU.
     Portable,
-    /// AVX2 and FMA.
+    /// AVX2, FMA, F16C and POPCNT.
     Avx2,
     /// AVX-512 F, BW, VL and VNNI.
     Avx512,
@@ -36,13 +38,19 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         return match self {
             Self::Portable => true,
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+                    && is_x86_feature_detected!("popcnt")
+            }
             Self::Avx512 => {
                 is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
                     && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("popcnt")
             }
         };
         #[cfg(not(target_arch = "x86_64"))]
@@ -60,6 +68,16 @@ pub(crate) type F32QuadNorms = unsafe fn(&[f32], [&[f32]; 4]) -> ([f32; 4], [f32
 pub(crate) type CodePair = unsafe fn(&[u8], &[u8]) -> i32;
 /// Codes of four rows against codes of a query.
 pub(crate) type CodeQuad = unsafe fn(&[u8], [&[u8]; 4]) -> [i32; 4];
+/// Two vectors of half-precision floats.
+pub(crate) type F16Pair = unsafe fn(&[f16], &[f16]) -> f32;
+/// Two vectors of bfloat16.
+pub(crate) type Bf16Pair = unsafe fn(&[bf16], &[bf16]) -> f32;
+/// Two vectors of bytes as signed integers.
+pub(crate) type I8Pair = unsafe fn(&[i8], &[i8]) -> i32;
+/// A count over two bit strings.
+pub(crate) type BitsPair = unsafe fn(&[u8], &[u8]) -> u32;
+/// Bits of both and of either of two bit strings.
+pub(crate) type BitsOverlap = unsafe fn(&[u8], &[u8]) -> (u32, u32);
 
 /// The functions of one instruction set. All slices of one call have the same length.
 pub(crate) struct Kernels {
@@ -71,6 +89,14 @@ pub(crate) struct Kernels {
     pub(crate) ip_norm_x4: F32QuadNorms,
     pub(crate) code: CodePair,
     pub(crate) code_x4: CodeQuad,
+    pub(crate) f16_l2: F16Pair,
+    pub(crate) f16_ip: F16Pair,
+    pub(crate) bf16_l2: Bf16Pair,
+    pub(crate) bf16_ip: Bf16Pair,
+    pub(crate) i8_l2: I8Pair,
+    pub(crate) i8_ip: I8Pair,
+    pub(crate) hamming: BitsPair,
+    pub(crate) overlap: BitsOverlap,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -82,6 +108,14 @@ static PORTABLE: Kernels = Kernels {
     ip_norm_x4: portable::ip_norm_x4,
     code: portable::code,
     code_x4: portable::code_x4,
+    f16_l2: portable::f16_l2,
+    f16_ip: portable::f16_ip,
+    bf16_l2: portable::bf16_l2,
+    bf16_ip: portable::bf16_ip,
+    i8_l2: portable::i8_l2,
+    i8_ip: portable::i8_ip,
+    hamming: portable::hamming,
+    overlap: portable::overlap,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -94,10 +128,18 @@ static AVX2: Kernels = Kernels {
     ip_norm_x4: crate::avx2::ip_norm_x4,
     code: crate::avx2::code,
     code_x4: crate::avx2::code_x4,
+    f16_l2: crate::avx2_narrow::f16_l2,
+    f16_ip: crate::avx2_narrow::f16_ip,
+    bf16_l2: crate::avx2_narrow::bf16_l2,
+    bf16_ip: crate::avx2_narrow::bf16_ip,
+    i8_l2: crate::avx2_narrow::i8_l2,
+    i8_ip: crate::avx2_narrow::i8_ip,
+    hamming: crate::avx2_narrow::hamming,
+    overlap: crate::avx2_narrow::overlap,
 };
 
 #[cfg(target_arch = "x86_64")]
-static AVX512: Kernels = Kernels {
+const AVX512_BASE: Kernels = Kernels {
     level: Level::Avx512,
     l2: crate::avx512::l2,
     ip: crate::avx512::ip,
@@ -106,6 +148,25 @@ static AVX512: Kernels = Kernels {
     ip_norm_x4: crate::avx512::ip_norm_x4,
     code: crate::avx512::code,
     code_x4: crate::avx512::code_x4,
+    f16_l2: crate::avx512_narrow::f16_l2,
+    f16_ip: crate::avx512_narrow::f16_ip,
+    bf16_l2: crate::avx512_narrow::bf16_l2,
+    bf16_ip: crate::avx512_narrow::bf16_ip,
+    i8_l2: crate::avx512_narrow::i8_l2,
+    i8_ip: crate::avx512_narrow::i8_ip,
+    hamming: crate::avx512_narrow::hamming,
+    overlap: crate::avx512_narrow::overlap,
+};
+
+#[cfg(target_arch = "x86_64")]
+static AVX512: Kernels = AVX512_BASE;
+
+/// As [`AVX512`] on CPUs that count bits in vectors.
+#[cfg(target_arch = "x86_64")]
+static AVX512_POPCNT: Kernels = Kernels {
+    hamming: crate::avx512_narrow::hamming_vectors,
+    overlap: crate::avx512_narrow::overlap_vectors,
+    ..AVX512_BASE
 };
 
 /// The table of `level`, or of the portable level where the CPU lacks it.
@@ -117,6 +178,7 @@ pub(crate) fn kernels_of(level: Level) -> &'static Kernels {
     return match level {
         Level::Portable => &PORTABLE,
         Level::Avx2 => &AVX2,
+        Level::Avx512 if is_x86_feature_detected!("avx512vpopcntdq") => &AVX512_POPCNT,
         Level::Avx512 => &AVX512,
     };
     #[cfg(not(target_arch = "x86_64"))]

@@ -3,12 +3,14 @@
 //! No protobuf and no HTTP here: `server` turns the wire into these once, and back once. Vectors
 //! and strings are Arrow arrays from the socket on.
 
+mod aggregation;
 mod ddl;
 mod dml;
 mod dql;
 
 use milvus_types::ConsistencyLevel;
 
+pub use aggregation::*;
 pub use ddl::*;
 pub use dml::*;
 pub use dql::*;

@@ -1,4 +1,4 @@
-//! Collections as a whole: drop, has, describe, list, rename, count, segments.
+//! Collections as a whole: drop, has, describe, list, rename, truncate, count, segments.
 
 use milvus_roles::SegmentStatus;
 use milvus_types::{CollectionId, ErrorCode, Failure, Result};
@@ -46,7 +46,9 @@ impl Proxy {
                 format!("can't find collection[database={}][collection={name}]", cx.db_name),
             )
         })?;
-        Ok(DescribedCollection { collection, aliases: Vec::new() })
+        let aliases = self.root().list_aliases(&collection.db_name, Some(&collection.name)).await?;
+        let aliases = aliases.into_iter().map(|alias| alias.name).collect();
+        Ok(DescribedCollection { collection, aliases })
     }
 
     /// The collections of a database.
@@ -72,6 +74,12 @@ impl Proxy {
         names::collection(new, self.options().limits.name_length)?;
         let new_db = if new_db.is_empty() { &cx.db_name } else { new_db };
         self.root().rename_collection(&cx.db_name, old, new_db, new).await
+    }
+
+    /// Removes every row of a collection; its schema, indexes and load state stay.
+    pub async fn truncate_collection(&self, cx: &Context, name: &str) -> Result<()> {
+        let collection = self.named_collection(cx, name).await?;
+        self.root().truncate_collection(&cx.db_name, &collection.name).await
     }
 
     /// How many rows a collection has, deleted ones included until compaction.

@@ -7,7 +7,8 @@
 use milvus_types::{Collection, ConsistencyLevel, Result, Timestamp};
 
 use crate::Proxy;
-use crate::api::{self, ReadConsistency};
+use crate::api::ReadConsistency;
+use crate::search::shards::Moment;
 
 const BOUNDED: u64 = 2;
 
@@ -36,16 +37,31 @@ fn wanted(request: ReadConsistency, of_collection: ConsistencyLevel) -> Wanted {
     if request.use_default {
         return of_level(of_collection, timestamp);
     }
-    let level = api::consistency_level(request.level);
-    match (level, timestamp) {
+    match (ConsistencyLevel::from_number(request.level), timestamp) {
         // Old clients send the timestamp alone.
-        (ConsistencyLevel::Strong, BOUNDED) => Wanted::Lagging,
-        (ConsistencyLevel::Strong, timestamp) if timestamp > 0 => Wanted::At(timestamp),
-        (level, timestamp) => of_level(level, timestamp),
+        (Some(ConsistencyLevel::Strong), BOUNDED) => Wanted::Lagging,
+        (Some(ConsistencyLevel::Strong), timestamp) if timestamp > 0 => Wanted::At(timestamp),
+        (Some(level), timestamp) => of_level(level, timestamp),
+        // A level nobody knows leaves the timestamp as it is.
+        (None, timestamp) => Wanted::At(timestamp),
     }
 }
 
 impl Proxy {
+    /// When a read reads: an iterator that names a snapshot reads exactly that.
+    pub(crate) async fn moment(
+        &self,
+        collection: &Collection,
+        request: ReadConsistency,
+        iterator: bool,
+    ) -> Result<Moment> {
+        if iterator && request.guarantee_timestamp > 0 {
+            let snapshot = Timestamp(request.guarantee_timestamp);
+            return Ok(Moment { guarantee: snapshot, mvcc: Some(snapshot) });
+        }
+        Ok(Moment { guarantee: self.guarantee(collection, request).await?, mvcc: None })
+    }
+
     /// The timestamp up to which a read of `collection` must see every write.
     pub(crate) async fn guarantee(
         &self,
@@ -83,5 +99,6 @@ mod tests {
         assert_eq!(read(0, 3, false), Wanted::At(1));
         assert_eq!(read(99, 4, false), Wanted::At(99));
         assert_eq!(read(99, 0, true), Wanted::Lagging);
+        assert_eq!(read(7, 99, false), Wanted::At(7));
     }
 }

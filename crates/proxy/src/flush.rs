@@ -29,6 +29,36 @@ impl Proxy {
         Ok(flushed)
     }
 
+    /// Flushes every collection of every database; the time up to which all will be written.
+    ///
+    /// Not limited in rate, as in Milvus.
+    pub async fn flush_all(&self) -> Result<Timestamp> {
+        let mut flush_ts = self.allocate_timestamp().await?;
+        for database in self.root().list_databases().await? {
+            for collection in self.root().list_collections(&database.name).await? {
+                match self.data().flush(collection.id).await {
+                    Ok(ticket) => flush_ts = flush_ts.max(ticket.flush_ts),
+                    // Dropped meanwhile: there is nothing left to flush.
+                    Err(failure) if failure.code == ErrorCode::CollectionNotFound => {}
+                    Err(failure) => return Err(failure),
+                }
+            }
+        }
+        Ok(flush_ts)
+    }
+
+    /// Whether everything up to `flush_ts` is written, in every collection.
+    pub async fn flush_all_state(&self, flush_ts: Timestamp) -> Result<bool> {
+        for database in self.root().list_databases().await? {
+            for collection in self.root().list_collections(&database.name).await? {
+                if !self.data().is_flushed(collection.id, &[], flush_ts).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     /// Whether what a flush sealed is written. What belongs to a dropped collection is.
     pub async fn flush_state(&self, cx: &Context, request: FlushStateRequest) -> Result<bool> {
         let flush_ts = Timestamp(request.flush_ts);

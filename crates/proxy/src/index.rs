@@ -1,9 +1,13 @@
-//! Indexes: create, describe, drop.
+//! Indexes: create, alter, describe, drop.
 
+mod alter;
 mod create;
+mod params;
+mod vector;
 
 use std::sync::Arc;
 
+use milvus_scalar::{JSON_PATH, parse_json_pointer};
 use milvus_types::{Collection, ErrorCode, Failure, IndexMeta, Result, Timestamp};
 
 use crate::Proxy;
@@ -20,35 +24,27 @@ impl Proxy {
         index_name: &str,
     ) -> Result<()> {
         let collection = self.collection(cx, collection).await?;
-        self.check_not_in_use(&collection, field, index_name).await?;
-        self.data().drop_index(collection.id, field, index_name).await
-    }
-
-    async fn check_not_in_use(
-        &self,
-        collection: &Collection,
-        field: &str,
-        index_name: &str,
-    ) -> Result<()> {
-        if self.query_coord().load_status(collection.id).await?.is_none() {
-            return Ok(());
-        }
-        let meant = |index: &Arc<IndexMeta>| {
-            (index_name.is_empty() || index.name == index_name)
-                && (field.is_empty() || index.field_name == field)
-        };
-        let of_vector = |index: &Arc<IndexMeta>| {
-            let field = collection.schema.field_by_id(index.field_id);
-            field.is_some_and(|field| field.data_type.is_vector())
-        };
         let indexes = self.data().list_indexes(collection.id).await?;
-        if indexes.iter().any(|index| meant(index) && of_vector(index)) {
+        let meant: Vec<&Arc<IndexMeta>> = indexes
+            .iter()
+            .filter(|index| index_name.is_empty() || index.name == index_name)
+            .filter(|index| field.is_empty() || index_name == index.name || is_on(index, field))
+            .collect();
+        let [first, others @ ..] = meant.as_slice() else { return Ok(()) };
+        let has_vectors = meant.iter().any(|index| is_of_vectors(&collection, index));
+        if has_vectors && self.is_in_use(&collection).await? {
             return Err(Failure::parameter_invalid(format!(
                 "vector index cannot be dropped on loaded collection: {}",
                 collection.id
             )));
         }
-        Ok(())
+        if !others.is_empty() {
+            return Err(Failure::with_fields(
+                ErrorCode::IndexDuplicate,
+                &[("indexName", &index_name)],
+            ));
+        }
+        self.data().drop_index(collection.id, &first.field_name, &first.name).await
     }
 
     /// The indexes of a collection, or the one called `index_name`, and how far they are over the
@@ -69,7 +65,8 @@ impl Proxy {
         for index in self.data().list_indexes(collection.id).await? {
             if index_name.is_empty() || index.name == index_name {
                 let progress = self.data().index_progress(&index, before).await?;
-                described.push(DescribedIndex { index, progress });
+                let field_name = field_name(&collection, &index);
+                described.push(DescribedIndex { index, field_name, progress });
             }
         }
         if !described.is_empty() {
@@ -84,3 +81,26 @@ impl Proxy {
         })
     }
 }
+
+fn is_on(index: &IndexMeta, field: &str) -> bool {
+    index.field_name == field
+}
+
+fn is_of_vectors(collection: &Collection, index: &IndexMeta) -> bool {
+    let field = collection.schema.field_by_id(index.field_id);
+    field.is_some_and(|field| field.data_type.is_vector())
+}
+
+/// The field as users know it: a key of the dynamic field bears its own name.
+fn field_name(collection: &Collection, index: &IndexMeta) -> String {
+    let field = collection.schema.field_by_id(index.field_id);
+    let key = || {
+        let path = parse_json_pointer(index.param(JSON_PATH)?)?;
+        path.first().map(|key| key.to_string())
+    };
+    let key = field.filter(|field| field.is_dynamic).and_then(|_| key());
+    key.unwrap_or_else(|| index.field_name.clone())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,22 @@
 //! `Insert` and `Upsert`: columns are checked and laid out once, rows go to the shard of their key.
 //!
-//! The checks run in Milvus's order: dynamic keys, row count, which columns are there, keys,
-//! partition, then each column's values. With one shard nothing is copied on the way to the log.
+//! The checks run in Milvus's order: dynamic keys, structs, row count, which columns are there,
+//! keys, partition, then each column's values. What a request leaves out is filled in, and keys are
+//! made, only for requests without faults. With one shard nothing is copied on the way to the log.
 
-mod build;
+pub(crate) mod arrays;
+pub(crate) mod build;
 mod columns;
 mod dynamic;
+mod floats;
 pub(crate) mod key;
-mod prepare;
+pub(crate) mod partition_key;
+pub(crate) mod prepare;
+mod scalars;
 pub(crate) mod split;
+mod structs;
+mod vector_lists;
+mod vectors;
 
 use std::sync::Arc;
 
@@ -17,16 +25,21 @@ use milvus_base::{Priority, Purpose};
 use milvus_roles::Write;
 use milvus_types::{Collection, ErrorCode, Failure, PrimaryKeys, Result, Timestamp};
 
+pub(crate) use columns::{lacking, may_be_left_out};
+use prepare::{Operation, Prepared};
+
 use crate::Proxy;
-use crate::api::{Context, InputColumn, InputValues, InsertRequest, MutationReply};
+use crate::api::{Context, FieldOpKind, InputColumn, InputValues, InsertRequest, MutationReply};
+use crate::partial_update;
 use crate::validate::names;
-use prepare::{Operation, Prepared, prepare};
 
 impl Proxy {
     /// Inserts rows; they are durable and visible when this returns.
     pub async fn insert(&self, cx: &Context, request: InsertRequest) -> Result<MutationReply> {
         names::collection(&request.collection_name, self.options().limits.name_length)?;
-        let prepared = self.write_rows(cx, request, Operation::Insert).await?;
+        let collection = self.collection(cx, &request.collection_name).await?;
+        check_schema_timestamp(&collection, &request)?;
+        let prepared = self.write_rows(&collection, request, Operation::Insert).await?;
         Ok(MutationReply {
             insert_count: count(&prepared.keys),
             delete_count: 0,
@@ -37,12 +50,35 @@ impl Proxy {
     }
 
     /// Inserts rows in the place of those with the same keys.
-    pub async fn upsert(&self, cx: &Context, request: InsertRequest) -> Result<MutationReply> {
-        let prepared = self.write_rows(cx, request, Operation::Upsert).await?;
+    pub async fn upsert(&self, cx: &Context, mut request: InsertRequest) -> Result<MutationReply> {
+        let collection = self.collection(cx, &request.collection_name).await?;
+        check_schema_timestamp(&collection, &request)?;
+        partial_update::check_ops(&collection.schema, &request)?;
+        request.partial_update |=
+            request.field_ops.iter().any(|op| op.kind != Some(FieldOpKind::Replace));
+        if request.partial_update && !collection.schema.struct_fields.is_empty() {
+            return Err(Failure::parameter_invalid(
+                "partial upsert is not supported for collections with struct array fields",
+            ));
+        }
+        let limits = &self.options().limits;
+        if collection.schema.partition_key().is_some() {
+            partition_key::refuse_name(&request.partition_name)?;
+        }
+        names::collection(&request.collection_name, limits.name_length)?;
+        let mut replaced = None;
+        let mut carried = None;
+        if request.partial_update {
+            let completed = self.complete_rows(&collection, request).await?;
+            (request, replaced) = (completed.request, Some(completed.existing));
+            carried = Some(completed.memory);
+        }
+        let prepared = self.write_rows(&collection, request, Operation::Upsert).await?;
+        drop(carried);
         let rows = count(&prepared.keys);
         Ok(MutationReply {
             insert_count: rows,
-            delete_count: rows,
+            delete_count: replaced.unwrap_or(rows),
             upsert_count: rows,
             keys: prepared.keys,
             timestamp: prepared.timestamp,
@@ -51,30 +87,28 @@ impl Proxy {
 
     async fn write_rows(
         &self,
-        cx: &Context,
-        mut request: InsertRequest,
+        collection: &Arc<Collection>,
+        request: InsertRequest,
         operation: Operation,
     ) -> Result<Written> {
-        let collection = self.collection(cx, &request.collection_name).await?;
-        check_schema_timestamp(&collection, &request)?;
         let bytes = request.columns.iter().map(column_bytes).sum();
         // Held until the shards have the rows and charge them themselves.
         let _in_flight = self.reserve(Purpose::Insert, bytes)?;
-        if request.partial_update {
-            request = self.complete_rows(&collection, request).await?;
-        }
-        let first_id = match collection.schema.primary_key() {
-            Some(key) if key.auto_id && request.num_rows > 0 => {
-                Some(self.root().allocate_ids(request.num_rows.into()).await?)
-            }
-            _ => None,
-        };
-        let limits = self.options().limits.clone();
-        let prepared = self
+        let (limits, collection) = (self.options().limits.clone(), Arc::clone(collection));
+        let checked = self
             .compute(Priority::Write, bytes, move || {
-                prepare(&collection, request, operation, first_id, &limits)
+                prepare::check(&collection, request, operation, &limits)
             })
             .await?;
+        let to_fill = checked.bytes_to_fill();
+        let _filling = self.reserve(Purpose::Insert, to_fill)?;
+        let first_id = match checked.keys_to_make() {
+            Some(keys) => Some(self.root().allocate_ids(keys).await?),
+            None => None,
+        };
+        let bytes = bytes.saturating_add(to_fill);
+        let prepared =
+            self.compute(Priority::Write, bytes, move || checked.prepare(first_id)).await?;
         let Prepared { keys, writes } = prepared;
         let timestamp = self.write_all(writes).await?;
         Ok(Written { keys, timestamp })
@@ -112,11 +146,18 @@ fn check_schema_timestamp(collection: &Arc<Collection>, request: &InsertRequest)
     ))
 }
 
-fn column_bytes(column: &InputColumn) -> usize {
+/// Memory that a column of a request takes.
+pub(crate) fn column_bytes(column: &InputColumn) -> usize {
     let values = match &column.values {
-        InputValues::Scalars(values) | InputValues::FloatVectors { values, .. } => {
-            values.get_array_memory_size()
+        InputValues::Scalars(values)
+        | InputValues::SparseVectors(values)
+        | InputValues::Stored(values) => values.get_array_memory_size(),
+        InputValues::Arrays(arrays) => arrays.lists.get_array_memory_size(),
+        InputValues::Vectors(vectors) => vectors.bytes.len(),
+        InputValues::VectorLists(lists) => {
+            lists.bytes.len().saturating_add(size_of_val(&lists.lengths[..]))
         }
+        InputValues::Structs(parts) => parts.iter().map(column_bytes).sum(),
         InputValues::Unsupported { .. } | InputValues::Missing => 0,
     };
     values.saturating_add(column.valid.len())

@@ -7,18 +7,29 @@
 //! Not here: the wire (`server`), who owns what (`coord`), rows and segments (`streaming`,
 //! `query`).
 
+mod aliases;
+mod alter_collection;
+mod alter_field;
 pub mod api;
+mod cell;
+mod change_schema;
 mod collections;
+mod compaction;
 mod consistency;
 mod create_collection;
+mod databases;
 mod delete;
 mod dynamic_keys;
 mod fetch;
 mod flush;
+mod hybrid;
 mod index;
 mod insert;
+mod introspect;
 mod load;
+mod metric;
 mod options;
+mod order_by;
 mod output_fields;
 mod partial_update;
 mod partitions;
@@ -26,7 +37,9 @@ mod plan;
 mod proxy;
 mod query;
 mod rate;
+mod rerank;
 mod search;
+mod typed_column;
 mod validate;
 mod wire_text;
 

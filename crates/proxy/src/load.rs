@@ -3,13 +3,16 @@
 use std::collections::HashSet;
 
 use milvus_roles::{LoadRequest, LoadState, LoadStatus};
-use milvus_types::{Collection, ErrorCode, Failure, PartitionId, Result};
+use milvus_types::{
+    Collection, CollectionSchema, ErrorCode, Failure, FieldSchema, PartitionId, Result,
+};
 
 use crate::Proxy;
 use crate::api::{Context, LoadApiRequest, LoadStateReply};
-use crate::partitions::is_loaded;
+use crate::partitions::{is_loaded, no_partition_key};
 use crate::proxy::partition_id;
 use crate::validate::names;
+use crate::validate::schema::skips_loading;
 use crate::wire_text::bracketed;
 
 /// The one resource group there is.
@@ -19,6 +22,9 @@ impl Proxy {
     /// Begins to load a collection or some of its partitions.
     pub async fn load(&self, cx: &Context, request: LoadApiRequest) -> Result<()> {
         let collection = self.named_collection(cx, &request.collection_name).await?;
+        if request.partition_names.is_some() {
+            no_partition_key(&collection, "load partitions")?;
+        }
         let load_fields = load_fields(&collection, &request)?;
         self.check_indexes(&collection, &load_fields).await?;
         let partitions = match &request.partition_names {
@@ -30,7 +36,14 @@ impl Proxy {
             }
             Some(names) => Some(partition_ids(&collection, names)?),
         };
-        check_replicas(&request)?;
+        let status = self.query_coord().load_status(collection.id).await?;
+        let status = status.filter(|status| status.state != LoadState::NotLoad);
+        if request.refresh && status.is_none() {
+            return Err(Failure::collection_not_loaded(collection.id));
+        }
+        if !request.refresh {
+            check_replicas(&request, status.as_ref())?;
+        }
         self.query_coord()
             .load(LoadRequest {
                 collection_id: collection.id,
@@ -76,6 +89,9 @@ impl Proxy {
         partition_names: Option<Vec<String>>,
     ) -> Result<()> {
         let collection = self.named_collection(cx, collection).await?;
+        if partition_names.is_some() {
+            no_partition_key(&collection, "release partitions")?;
+        }
         let partitions = match partition_names {
             None => None,
             Some(names) if names.is_empty() => {
@@ -166,17 +182,18 @@ fn partition_ids(collection: &Collection, names: &[String]) -> Result<Vec<Partit
 }
 
 /// The fields to load, empty for all: checked, and the dynamic field added unless it is skipped.
+/// The name of a struct array stands for its sub-fields.
 fn load_fields(collection: &Collection, request: &LoadApiRequest) -> Result<Vec<String>> {
     let schema = &collection.schema;
     if request.load_fields.is_empty() {
-        if !request.skip_load_dynamic_field || schema.dynamic_field().is_none() {
-            return Ok(Vec::new());
-        }
-        let kept = schema.fields.iter().filter(|field| !field.is_dynamic);
-        return Ok(kept.map(|field| field.name.clone()).collect());
+        return Ok(unnamed_fields(schema, request.skip_load_dynamic_field));
     }
-    let mut fields = Vec::with_capacity(request.load_fields.len() + 1);
+    let mut fields: Vec<&FieldSchema> = Vec::with_capacity(request.load_fields.len() + 1);
     for name in &request.load_fields {
+        if schema.struct_field(name).is_some() {
+            fields.extend(schema.sub_fields(name));
+            continue;
+        }
         fields.push(schema.field(name).ok_or_else(|| {
             Failure::parameter_invalid(format!(
                 "failed to get field schema by name: fieldName({name}) not found"
@@ -188,24 +205,52 @@ fn load_fields(collection: &Collection, request: &LoadApiRequest) -> Result<Vec<
             schema.dynamic_field().filter(|field| !request.load_fields.contains(&field.name)),
         );
     }
-    let lacks = |what: String| {
-        Err(Failure::parameter_invalid(format!(
-            "load field list {} does not contain {what}",
-            bracketed(&request.load_fields)
-        )))
-    };
-    if !fields.iter().any(|field| field.is_primary_key) {
-        let name = schema.primary_key().map_or("", |field| &field.name);
-        return lacks(format!("primary key field {name}"));
-    }
-    if !fields.iter().any(|field| field.data_type.is_vector()) {
-        return lacks("vector field".to_owned());
-    }
+    check_load_fields(schema, &request.load_fields, &fields)?;
     Ok(fields.into_iter().map(|field| field.name.clone()).collect())
 }
 
+/// All fields but those that say so themselves; empty where that is all.
+fn unnamed_fields(schema: &CollectionSchema, skip_dynamic_field: bool) -> Vec<String> {
+    let is_wanted =
+        |field: &&FieldSchema| !(skip_dynamic_field && field.is_dynamic) && !skips_loading(field);
+    let kept: Vec<String> =
+        schema.fields.iter().filter(is_wanted).map(|field| field.name.clone()).collect();
+    if kept.len() == schema.fields.len() { Vec::new() } else { kept }
+}
+
+fn check_load_fields(
+    schema: &CollectionSchema,
+    names: &[String],
+    fields: &[&FieldSchema],
+) -> Result<()> {
+    let has = |what: fn(&FieldSchema) -> bool| fields.iter().any(|field| what(field));
+    let name_of = |what: fn(&FieldSchema) -> bool| {
+        schema.fields.iter().find(|field| what(field)).map(|field| field.name.as_str())
+    };
+    let key = |field: &FieldSchema| field.is_primary_key;
+    let lacking = if !has(key) {
+        format!("primary key field {}", name_of(key).unwrap_or_default())
+    } else if !has(|field| field.data_type.is_vector()) {
+        "vector field".to_owned()
+    } else if let Some(name) = name_of(|field| field.is_partition_key)
+        && !has(|field| field.is_partition_key)
+    {
+        format!("partition key field {name}")
+    } else if let Some(name) = name_of(|field| field.is_clustering_key)
+        && !has(|field| field.is_clustering_key)
+    {
+        format!("clustering key field {name}")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::parameter_invalid(format!(
+        "load field list {} does not contain {lacking}",
+        bracketed(names)
+    )))
+}
+
 /// One process serves one replica in one resource group.
-fn check_replicas(request: &LoadApiRequest) -> Result<()> {
+fn check_replicas(request: &LoadApiRequest, status: Option<&LoadStatus>) -> Result<()> {
     if let Some(group) =
         request.resource_groups.iter().find(|group| *group != DEFAULT_RESOURCE_GROUP)
     {
@@ -215,6 +260,15 @@ fn check_replicas(request: &LoadApiRequest) -> Result<()> {
         return Ok(());
     }
     let replicas = request.replica_number;
+    if let Some(status) = status
+        && request.partition_names.is_some()
+    {
+        return Err(Failure::parameter_mismatch(
+            status.replica_number.max(1),
+            replicas,
+            "can't change the replica number for loaded partitions",
+        ));
+    }
     let failure = Failure::with_fields(
         ErrorCode::ResourceInsufficient,
         &[("currentStreamingNode", &1), ("expectedStreamingNode", &replicas)],
@@ -224,4 +278,59 @@ fn check_replicas(request: &LoadApiRequest) -> Result<()> {
         None => failure.context("call query coordinator LoadCollection"),
         Some(_) => failure,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use milvus_types::DataType;
+
+    use super::*;
+
+    fn schema() -> CollectionSchema {
+        let field = |name: &str| FieldSchema { name: name.to_owned(), ..FieldSchema::default() };
+        CollectionSchema {
+            fields: vec![
+                FieldSchema { is_primary_key: true, ..field("id") },
+                FieldSchema { data_type: DataType::FloatVector, ..field("v") },
+                FieldSchema { is_partition_key: true, ..field("p") },
+                FieldSchema { is_clustering_key: true, ..field("k") },
+                FieldSchema {
+                    type_params: vec![milvus_types::KeyValue::new("field.skipLoad", "true")],
+                    ..field("rare")
+                },
+                FieldSchema { is_dynamic: true, ..field("$meta") },
+            ],
+            ..CollectionSchema::default()
+        }
+    }
+
+    #[test]
+    fn a_list_of_fields_has_every_key_and_a_vector() {
+        let schema = schema();
+        let check = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let fields: Vec<&FieldSchema> =
+                names.iter().filter_map(|name| schema.field(name)).collect();
+            let result = check_load_fields(&schema, &names, &fields);
+            result.err().map(|failure| failure.reason).unwrap_or_default()
+        };
+        assert_eq!(check(&["id", "v", "p", "k"]), "");
+        for (names, lacking) in [
+            (&["v"][..], "load field list [v] does not contain primary key field id"),
+            (&["id", "p"], "load field list [id p] does not contain vector field"),
+            (&["id", "v"], "load field list [id v] does not contain partition key field p"),
+            (&["id", "v", "p"], "load field list [id v p] does not contain clustering key field k"),
+        ] {
+            assert_eq!(check(names), format!("{lacking}: invalid parameter"));
+        }
+    }
+
+    #[test]
+    fn fields_that_skip_loading_are_left_out() {
+        let mut schema = schema();
+        assert_eq!(unnamed_fields(&schema, false), ["id", "v", "p", "k", "$meta"]);
+        assert_eq!(unnamed_fields(&schema, true), ["id", "v", "p", "k"]);
+        schema.fields.remove(4);
+        assert_eq!(unnamed_fields(&schema, false), [""; 0]);
+    }
 }

@@ -1,9 +1,14 @@
 //! `output_fields`: which columns a read returns, and under which names.
+//!
+//! `*` is every field, a struct array's name all its sub-fields. With a dynamic field unknown names
+//! are its keys; without one they are errors. Of a query, aggregates may be asked for instead.
 
 use milvus_expr::{OutputField, parse_output_field};
 use milvus_types::error::OrFailure as _;
 use milvus_types::schema::DYNAMIC_FIELD;
 use milvus_types::{CollectionSchema, Failure, FieldSchema, Result};
+
+use crate::metric::Op;
 
 /// What a read returns.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -14,12 +19,23 @@ pub(crate) struct Output {
     pub(crate) dynamic_keys: Option<Vec<String>>,
     /// What to echo, each once.
     pub(crate) names: Vec<String>,
-    /// Whether rows are only counted.
-    pub(crate) count: bool,
+    /// The aggregates.
+    pub(crate) aggregates: Vec<Aggregate>,
+}
+
+/// An aggregate over rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Aggregate {
+    pub(crate) op: Op,
+    /// The column; `None` to count rows.
+    pub(crate) field: Option<FieldSchema>,
+    /// As it was asked for.
+    pub(crate) name: String,
 }
 
 impl Output {
-    fn add(&mut self, field: &FieldSchema) {
+    /// Adds a column unless it is there.
+    pub(crate) fn add(&mut self, field: &FieldSchema) {
         if !self.fields.iter().any(|known| known.name == field.name) {
             self.fields.push(field.clone());
         }
@@ -30,17 +46,21 @@ impl Output {
             self.names.push(name.to_owned());
         }
     }
+
+    fn add_and_echo(&mut self, field: &FieldSchema) {
+        self.add(field);
+        // A sub-field comes back within its struct array.
+        self.echo(field.struct_name().map_or(field.name.as_str(), |(owner, _)| owner));
+    }
 }
 
-const AGGREGATES: [&str; 5] = ["count", "sum", "avg", "min", "max"];
-
-/// `sum(price)` as `("sum", "price")`.
-fn aggregate(name: &str) -> Option<(String, &str)> {
+/// `sum(price)` as the operation and `price`.
+pub(crate) fn aggregate(name: &str) -> Option<(Op, &str)> {
     let (function, rest) = name.split_once('(')?;
-    let function = function.trim_end().to_ascii_lowercase();
+    let op = Op::parse(function.trim_end())?;
     let field = rest.strip_suffix(')')?.trim();
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '*';
-    (AGGREGATES.contains(&&*function) && field.chars().all(word)).then_some((function, field))
+    field.chars().all(word).then_some((op, field))
 }
 
 /// Reads the `output_fields` of a search (`for_search`) or a query.
@@ -55,62 +75,51 @@ pub(crate) fn parse(
     for name in output_fields {
         let name = name.trim();
         if name == "*" {
-            for field in &schema.fields {
-                output.add(field);
-                output.echo(&field.name);
-            }
+            schema.fields.iter().for_each(|field| output.add_and_echo(field));
             whole_dynamic = true;
-        } else if let Some((function, field)) = aggregate(name) {
-            aggregated(&function, field, name, schema, for_search)?;
-            output.count = true;
+        } else if let Some((op, field)) = aggregate(name) {
+            output.aggregates.push(aggregated(op, field, name, schema)?);
             output.echo(name);
+        } else if schema.struct_field(name).is_some() {
+            schema.sub_fields(name).for_each(|field| output.add_and_echo(field));
         } else {
             match parse_output_field(name, schema).or_failure().map_err(invalid)? {
                 OutputField::Field(id) => {
                     let field = schema.field_by_id(id).or_else(|| schema.field(name));
                     let field = field.ok_or_else(|| not_exist(name))?;
                     whole_dynamic |= field.is_dynamic;
-                    output.add(field);
+                    output.add_and_echo(field);
                 }
                 OutputField::DynamicKey(key) => {
                     let field = schema.field(DYNAMIC_FIELD).ok_or_else(|| not_exist(name))?;
                     output.add(field);
+                    output.echo(name);
                     if !dynamic_keys.contains(&key) {
                         dynamic_keys.push(key);
                     }
                 }
             }
-            output.echo(name);
         }
     }
-    if output.count && !output.fields.is_empty() {
-        return Err(Failure::parameter_invalid(
-            "output fields beside count(*) are not supported yet",
-        ));
+    if for_search && !output.aggregates.is_empty() {
+        return Err(Failure::parameter_invalid("aggregates are not supported in search request"));
     }
     output.dynamic_keys = (!whole_dynamic && !dynamic_keys.is_empty()).then_some(dynamic_keys);
     Ok(output)
 }
 
-/// Refuses every aggregate but `count(*)` of a query.
-fn aggregated(
-    function: &str,
-    field: &str,
-    name: &str,
-    schema: &CollectionSchema,
-    for_search: bool,
-) -> Result<()> {
-    let refusal = match field {
-        "*" if function != "count" => {
-            format!("{function}(*) is not supported, only count(*) is allowed")
+fn aggregated(op: Op, field: &str, name: &str, schema: &CollectionSchema) -> Result<Aggregate> {
+    let function = op.name();
+    let refusal = match (schema.field(field), field) {
+        (Some(field), _) => {
+            op.check(field.data_type)?;
+            return Ok(Aggregate { op, field: Some(field.clone()), name: name.to_owned() });
         }
-        "*" if !for_search => return Ok(()),
-        "*" => "aggregates are not supported in search request".to_owned(),
-        _ if schema.field(field).is_none() => {
-            format!("target field {field} for aggregation:{function} does not exist")
+        (None, "*") if op == Op::Count => {
+            return Ok(Aggregate { op, field: None, name: name.to_owned() });
         }
-        _ if for_search => "aggregates are not supported in search request".to_owned(),
-        _ => format!("aggregation {name} is not supported yet"),
+        (None, "*") => format!("{function}(*) is not supported, only count(*) is allowed"),
+        (None, _) => format!("target field {field} for aggregation:{function} does not exist"),
     };
     Err(Failure::parameter_invalid(refusal))
 }
@@ -171,7 +180,9 @@ mod tests {
         assert_eq!(columns(&output), strings(&["id", "v", "json", "$meta"]));
         assert_eq!(output.dynamic_keys, None);
         assert_eq!(read(&["$meta"], true, false).unwrap().dynamic_keys, None);
-        assert!(read(&["count(*)"], false, false).unwrap().count);
+        let output = read(&["count(*)", "MAX (id)"], false, false).unwrap();
+        let parts: Vec<_> = output.aggregates.iter().map(|one| (one.op, &*one.name)).collect();
+        assert_eq!(parts, [(Op::Count, "count(*)"), (Op::Max, "MAX (id)")]);
     }
 
     #[test]
@@ -198,14 +209,34 @@ mod tests {
                 "target field nope for aggregation:max does not exist: invalid parameter",
             ),
             (
-                ["MAX (id)"],
+                ["sum(v)"],
                 true,
                 false,
-                "aggregation MAX (id) is not supported yet: invalid parameter",
+                "aggregation operator sum does not support data type FloatVector: invalid parameter",
             ),
         ] {
             assert_eq!(read(&names, dynamic, search).unwrap_err().reason, reason);
         }
+    }
+
+    #[test]
+    fn struct_arrays_come_whole_or_in_parts() {
+        let mut schema = schema(false);
+        schema.struct_fields.push(milvus_types::schema::StructField {
+            name: "s".to_owned(),
+            ..Default::default()
+        });
+        for (id, sub) in [(110, "s[a]"), (111, "s[v]")] {
+            schema.fields.push(FieldSchema {
+                id: FieldId(id),
+                name: sub.to_owned(),
+                data_type: DataType::Array,
+                ..FieldSchema::default()
+            });
+        }
+        let read = |name: &str| parse(&[name.to_owned()], &schema, true).unwrap();
+        assert_eq!((columns(&read("s")), read("s").names), (strings(&["s[a]", "s[v]"]), strings(&["s"])));
+        assert_eq!((columns(&read("s[v]")), read("s[v]").names), (strings(&["s[v]"]), strings(&["s"])));
     }
 
     fn columns(output: &Output) -> Vec<String> {

@@ -4,25 +4,39 @@
 //! keys of the dynamic field are merged. A key without a row is an insert, which must have every
 //! column that is neither nullable nor has a default.
 
+mod field_ops;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array as _, ArrayRef, AsArray as _, Int32Array, PrimitiveArray, StringArray, UInt32Array,
-};
-use arrow::compute::take;
-use arrow::datatypes::{ArrowPrimitiveType, Int8Type, Int16Type};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, StringArray};
 use futures::future::join_all;
-use milvus_base::Priority;
+use milvus_base::{Priority, Purpose, Reservation};
 use milvus_roles::QueryRequest;
-use milvus_types::{Collection, DataType, Failure, FieldSchema, PrimaryKey, PrimaryKeys, Result};
+use milvus_types::{
+    Collection, CollectionSchema, ErrorCode, Failure, FieldSchema, PartitionId, PrimaryKey,
+    PrimaryKeys, Result,
+};
 
 use crate::Proxy;
-use crate::api::{InputColumn, InputValues, InsertRequest};
+use crate::api::{FieldOpKind, InputColumn, InputValues, InsertRequest};
 use crate::dynamic_keys::overlay;
 use crate::fetch::Place;
-use crate::insert::{key, split};
+use crate::insert::{self, build, key, prepare, split};
 use crate::plan::plan;
+use crate::proxy::partition_id;
+
+pub(crate) use field_ops::check_ops;
+
+/// A partial update that is whole.
+pub(crate) struct Completed {
+    /// With every column.
+    pub(crate) request: InsertRequest,
+    /// How many of its rows exist.
+    pub(crate) existing: i64,
+    /// What was read of them.
+    pub(crate) memory: Reservation,
+}
 
 /// The rows that exist: for each row of the request its place in `columns`, and those columns.
 struct Existing {
@@ -37,12 +51,13 @@ impl Proxy {
         &self,
         collection: &Arc<Collection>,
         request: InsertRequest,
-    ) -> Result<InsertRequest> {
+    ) -> Result<Completed> {
         let schema = &collection.schema;
-        let key_field = schema
-            .primary_key()
-            .ok_or_else(|| Failure::internal(format!("no primary key in {}", collection.name)))?;
+        let key_field = prepare::key_field(collection)?;
         key::check_unique(key_field, &request.columns)?;
+        let partition =
+            prepare::partition(collection, &request.partition_name, &self.options().limits)?;
+        let partition = partition.map(|name| partition_id(collection, name)).transpose()?;
         let given = request.columns.iter().find(|column| column.name == key_field.name);
         let keys = match given.map(|column| &column.values) {
             Some(InputValues::Scalars(values)) => PrimaryKeys::from_array(values),
@@ -54,14 +69,30 @@ impl Proxy {
                 && u32::try_from(keys.len()) == Ok(request.num_rows)
                 && !keys.is_empty()
         });
-        let Some(keys) = keys else { return Ok(request) };
-        let existing = self.existing(collection, &keys).await?;
+        let mut memory = self.reserve(Purpose::Insert, 0)?;
+        let Some(keys) = keys else { return Ok(Completed { request, existing: 0, memory }) };
+        check_names(schema, &request.columns)?;
+        let existing = self.existing(collection, &keys, partition).await?;
         let bytes = existing.columns.iter().map(|(_, values)| values.get_array_memory_size()).sum();
-        self.compute(Priority::Write, bytes, move || complete(request, &existing)).await
+        // Once as read and once in the order of the request.
+        memory
+            .resize(u64::try_from(bytes).unwrap_or(u64::MAX).saturating_mul(2))
+            .map_err(|error| Failure::new(ErrorCode::MemoryLimitExceeded, error.to_string()))?;
+        let found = existing.rows.iter().flatten().count();
+        let request =
+            self.compute(Priority::Write, bytes, move || complete(request, &existing)).await?;
+        let existing = i64::try_from(found).unwrap_or(i64::MAX);
+        Ok(Completed { request, existing, memory })
     }
 
-    async fn existing(&self, collection: &Collection, keys: &PrimaryKeys) -> Result<Existing> {
-        self.loaded(collection, &[]).await?;
+    async fn existing(
+        &self,
+        collection: &Collection,
+        keys: &PrimaryKeys,
+        partition: Option<PartitionId>,
+    ) -> Result<Existing> {
+        let loaded = self.loaded(collection, partition.as_slice()).await;
+        loaded.map_err(|failure| failure.context("failed to query"))?;
         let now = self.allocate_timestamp().await?;
         let filter = plan("", &HashMap::new(), &collection.schema, "query")?;
         let parts = split::keys(collection, keys)?;
@@ -69,7 +100,7 @@ impl Proxy {
             let request = QueryRequest {
                 collection_id: collection.id,
                 vchannel,
-                partitions: None,
+                partitions: partition.map(|id| vec![id].into()),
                 filter: filter.clone(),
                 keys: Some(keys?),
                 limit: None,
@@ -100,69 +131,60 @@ impl Proxy {
     }
 }
 
+fn check_names(schema: &CollectionSchema, columns: &[InputColumn]) -> Result<()> {
+    let is_known = |column: &&InputColumn| column.is_dynamic || schema.field(&column.name).is_some();
+    match columns.iter().find(|column| !is_known(column)) {
+        None => Ok(()),
+        Some(column) => Err(Failure::parameter_invalid(format!(
+            "failed to get field schema by name: fieldName({}) not found",
+            column.name
+        ))),
+    }
+}
+
 fn complete(mut request: InsertRequest, existing: &Existing) -> Result<InsertRequest> {
+    let InsertRequest { columns, field_ops, .. } = &mut request;
     for (field, values) in &existing.columns {
-        let given = request.columns.iter_mut().find(|column| {
+        let given = columns.iter_mut().find(|column| {
             if field.is_dynamic { column.is_dynamic } else { column.name == field.name }
         });
-        match given {
-            Some(column) if field.is_dynamic => merge_dynamic(column, existing, values),
-            Some(_) => {}
-            None => request.columns.push(carried_over(field, existing, values)?),
+        let Some(column) = given else {
+            columns.push(carried_over(field, existing, values)?);
+            continue;
+        };
+        let op = field_ops.iter().find(|op| op.field_name == field.name);
+        let op = op.and_then(|op| op.kind).unwrap_or(FieldOpKind::Replace);
+        if field.is_dynamic {
+            merge_dynamic(column, existing, values);
+        } else if op != FieldOpKind::Replace
+            && let Some(lists) =
+                field_ops::apply(field, op, (values, &existing.rows), column)?
+        {
+            column.values = InputValues::Stored(lists);
+            column.valid = Vec::new();
         }
     }
     Ok(request)
 }
 
-/// The column of a field that the request leaves out.
+/// The column of a field that the request leaves out: what rows have; for new rows the default, or
+/// null.
 fn carried_over(
     field: &FieldSchema,
     existing: &Existing,
     values: &ArrayRef,
 ) -> Result<InputColumn> {
-    let sparse = field.nullable || field.default_value.is_some();
-    if !sparse && existing.rows.iter().any(Option::is_none) {
-        return Err(Failure::parameter_invalid(format!(
-            "fieldSchema({}) has no corresponding fieldData pass in",
-            field.name
-        )));
+    if !insert::may_be_left_out(field) && existing.rows.iter().any(Option::is_none) {
+        return Err(insert::lacking(field));
     }
-    let present = |row: &Option<u32>| {
-        row.filter(|row| usize::try_from(*row).is_ok_and(|row| values.is_valid(row)))
-    };
-    let rows: Vec<Option<u32>> = existing.rows.iter().map(present).collect();
-    let valid = if sparse { rows.iter().map(Option::is_some).collect() } else { Vec::new() };
-    let taken: UInt32Array = rows.into_iter().flatten().collect::<Vec<u32>>().into();
-    let taken = take(values, &taken, None)
-        .map_err(|error| Failure::internal(format!("rows of field {}: {error}", field.name)))?;
+    let column = build::at_places(field, values, &existing.rows)?;
     Ok(InputColumn {
         name: field.name.clone(),
         is_dynamic: field.is_dynamic,
         data_type: Some(field.data_type),
-        values: as_input(field, taken),
-        valid,
+        values: InputValues::Stored(column),
+        valid: Vec::new(),
     })
-}
-
-/// Values in the form in which a client's arrive.
-fn as_input(field: &FieldSchema, values: ArrayRef) -> InputValues {
-    if let (DataType::FloatVector, Some(lists)) = (field.data_type, values.as_fixed_size_list_opt())
-    {
-        let dim = i64::from(lists.value_length());
-        return InputValues::FloatVectors { dim, values: Arc::clone(lists.values()) };
-    }
-    let wide: ArrayRef = if let Some(small) = values.as_primitive_opt::<Int8Type>() {
-        Arc::new(widened(small))
-    } else if let Some(small) = values.as_primitive_opt::<Int16Type>() {
-        Arc::new(widened(small))
-    } else {
-        values
-    };
-    InputValues::Scalars(wide)
-}
-
-fn widened<T: ArrowPrimitiveType<Native: Into<i32>>>(values: &PrimitiveArray<T>) -> Int32Array {
-    values.unary(Into::into)
 }
 
 /// Keys given now over those that the rows have.
@@ -197,8 +219,9 @@ fn merge_dynamic(column: &mut InputColumn, existing: &Existing, values: &ArrayRe
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int8Array, Int64Array};
+    use arrow::array::{BooleanArray, Int8Array, Int64Array};
     use milvus_types::schema::DYNAMIC_FIELD;
+    use milvus_types::{DataType, Value};
 
     use super::*;
 
@@ -210,52 +233,57 @@ mod tests {
             ..FieldSchema::default()
         };
         let meta = FieldSchema { is_dynamic: true, ..field(DYNAMIC_FIELD, DataType::JSON, true) };
+        let flag = FieldSchema {
+            default_value: Some(Value::Bool(true)),
+            ..field("b", DataType::Bool, false)
+        };
         Existing {
             rows: vec![Some(1), Some(0)],
             columns: vec![
                 (field("n", DataType::Int64, false), Arc::new(Int64Array::from(vec![10, 11]))),
                 (field("s", DataType::Int8, true), Arc::new(Int8Array::from(vec![None, Some(7)]))),
+                (flag, Arc::new(BooleanArray::from(vec![false, false]))),
                 (meta, Arc::new(StringArray::from(vec![r#"{"a":1,"b":2}"#, "{}"]))),
             ],
         }
     }
 
-    fn meta(rows: Vec<&str>) -> InputColumn {
+    fn column(name: &str, values: ArrayRef) -> InputColumn {
         InputColumn {
-            name: DYNAMIC_FIELD.to_owned(),
-            is_dynamic: true,
-            data_type: Some(DataType::JSON),
-            values: InputValues::Scalars(Arc::new(StringArray::from(rows))),
+            name: name.to_owned(),
+            is_dynamic: name == DYNAMIC_FIELD,
+            data_type: None,
+            values: InputValues::Scalars(values),
             valid: Vec::new(),
         }
     }
 
+    fn stored<'c>(completed: &'c InsertRequest, name: &str) -> &'c ArrayRef {
+        let column = completed.columns.iter().find(|column| column.name == name).unwrap();
+        let InputValues::Stored(values) = &column.values else { panic!("{column:?}") };
+        values
+    }
+
     #[test]
     fn what_is_left_out_is_carried_over_and_dynamic_keys_are_merged() {
+        let meta: ArrayRef = Arc::new(StringArray::from(vec!["{}", r#"{"b":3}"#]));
         let request = InsertRequest {
-            columns: vec![meta(vec!["{}", r#"{"b":3}"#])],
+            columns: vec![column(DYNAMIC_FIELD, meta)],
             num_rows: 2,
             ..InsertRequest::default()
         };
         let completed = complete(request, &existing()).unwrap();
-        let [meta, n, s] = completed.columns.as_slice() else { panic!("three columns") };
-        let scalars = |column: &InputColumn| {
-            let InputValues::Scalars(values) = &column.values else { panic!("{column:?}") };
-            Arc::clone(values)
-        };
+        let InputValues::Scalars(meta) = &completed.columns[0].values else { panic!("no texts") };
         assert_eq!(
-            scalars(meta).as_string::<i32>(),
+            meta.as_string::<i32>(),
             &StringArray::from(vec!["{}", r#"{"a":1,"b":3}"#])
         );
-        assert_eq!(scalars(n).as_ref(), &Int64Array::from(vec![11, 10]));
-        assert_eq!(
-            (scalars(s).as_ref(), &*s.valid),
-            (&Int32Array::from(vec![7]) as _, &[true, false][..])
-        );
+        assert_eq!(stored(&completed, "n").as_ref(), &Int64Array::from(vec![11, 10]));
+        assert_eq!(stored(&completed, "s").as_ref(), &Int8Array::from(vec![Some(7), None]));
     }
 
     #[test]
-    fn a_new_row_needs_every_column() {
+    fn a_new_row_needs_every_column_that_has_no_default_and_is_not_nullable() {
         let mut existing = existing();
         existing.rows = vec![Some(0), None];
         let error = complete(InsertRequest::default(), &existing).unwrap_err();
@@ -263,5 +291,13 @@ mod tests {
             error.reason,
             "fieldSchema(n) has no corresponding fieldData pass in: invalid parameter"
         );
+        let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+        let request =
+            InsertRequest { columns: vec![column("n", numbers)], ..InsertRequest::default() };
+        let completed = complete(request, &existing).unwrap();
+        assert_eq!(stored(&completed, "s").as_ref(), &Int8Array::from(vec![None, None]));
+        assert_eq!(stored(&completed, "b").as_ref(), &BooleanArray::from(vec![false, true]));
+        let meta = stored(&completed, DYNAMIC_FIELD).as_string::<i32>();
+        assert_eq!(meta, &StringArray::from(vec![r#"{"a":1,"b":2}"#, "{}"]));
     }
 }

@@ -1,7 +1,7 @@
 //! Partitions: create, drop, has, list, count.
 
 use milvus_roles::LoadStatus;
-use milvus_types::{Failure, PartitionId, Result};
+use milvus_types::{Collection, Failure, PartitionId, Result};
 
 use crate::Proxy;
 use crate::api::{Context, ListedPartition};
@@ -16,9 +16,10 @@ impl Proxy {
         collection: &str,
         partition: &str,
     ) -> Result<()> {
-        self.named_collection(cx, collection).await?;
+        let described = self.named_collection(cx, collection).await?;
+        no_partition_key(&described, "create partition")?;
         names::partition(partition, true, self.options().limits.name_length)?;
-        self.root().create_partition(&cx.db_name, collection, partition).await
+        self.root().create_partition(&cx.db_name, &described.name, partition).await
     }
 
     /// Drops a partition; an unknown one is a success, a loaded one is refused.
@@ -29,20 +30,21 @@ impl Proxy {
         partition: &str,
     ) -> Result<()> {
         let described = self.named_collection(cx, collection).await?;
+        no_partition_key(&described, "drop partition")?;
         names::partition(partition, true, self.options().limits.name_length)?;
         let Some(found) = described.partition(partition) else {
             return Ok(());
         };
-        if partition == milvus_types::collection::DEFAULT_PARTITION {
-            return Err(Failure::parameter_invalid("default partition cannot be deleted"));
-        }
         let status = self.query_coord().load_status(described.id).await?;
         if status.is_some_and(|status| is_loaded(&status, found.id)) {
             return Err(Failure::parameter_invalid(
                 "partition cannot be dropped, partition is loaded, please release it first",
             ));
         }
-        self.root().drop_partition(&cx.db_name, collection, partition).await
+        if partition == milvus_types::collection::DEFAULT_PARTITION {
+            return Err(Failure::parameter_invalid("default partition cannot be deleted"));
+        }
+        self.root().drop_partition(&cx.db_name, &described.name, partition).await
     }
 
     /// Whether a collection has a partition.
@@ -91,6 +93,14 @@ impl Proxy {
         let of_partition = segments.iter().filter(|segment| segment.partition_id == partition);
         Ok(of_partition.map(|segment| segment.rows).sum())
     }
+}
+
+/// Partitions of a partition key are the server's own: `disable .. if partition key mode is used`.
+pub(crate) fn no_partition_key(collection: &Collection, what: &str) -> Result<()> {
+    if collection.schema.partition_key().is_none() {
+        return Ok(());
+    }
+    Err(Failure::parameter_invalid(format!("disable {what} if partition key mode is used")))
 }
 
 /// Whether what is loaded, or on its way, includes `partition`.

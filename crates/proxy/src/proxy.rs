@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use milvus_base::{CpuPool, Governor, Priority, Purpose, Reservation};
-use milvus_roles::{DataCoord, Database, QueryCoord, RootCoord, Streaming};
+use milvus_roles::{DataCoord, QueryCoord, RootCoord, Streaming};
 use milvus_types::{Collection, ErrorCode, Failure, PartitionId, Result, Timestamp};
 
 use crate::ProxyOptions;
 use crate::api::Context;
 use crate::rate::RateLimiter;
+use crate::search::iterator::Iterators;
 use crate::validate::names;
 
 /// The front door; clones share it.
@@ -25,6 +26,7 @@ struct Inner {
     governor: Arc<Governor>,
     cpu: Arc<CpuPool>,
     flushes: RateLimiter,
+    iterators: Iterators,
 }
 
 impl Proxy {
@@ -40,7 +42,8 @@ impl Proxy {
         cpu: Arc<CpuPool>,
     ) -> Self {
         let flushes = RateLimiter::new(options.flush_rate_per_collection);
-        Self(Arc::new(Inner { options, root, data, query, streaming, governor, cpu, flushes }))
+        let iterators = Iterators::default();
+        Self(Arc::new(Inner { options, root, data, query, streaming, governor, cpu, flushes, iterators }))
     }
 
     /// The settings it was made with.
@@ -51,23 +54,6 @@ impl Proxy {
     /// A fresh timestamp.
     pub async fn allocate_timestamp(&self) -> Result<Timestamp> {
         self.root().allocate().await
-    }
-
-    /// `database not found` (800) unless `name` is one.
-    pub async fn check_database(&self, name: &str) -> Result<()> {
-        self.describe_database(name).await.map(drop)
-    }
-
-    /// Every database.
-    pub async fn list_databases(&self) -> Result<Vec<Database>> {
-        self.root().list_databases().await
-    }
-
-    /// The database called `name`.
-    pub async fn describe_database(&self, name: &str) -> Result<Database> {
-        let databases = self.root().list_databases().await?;
-        let found = databases.into_iter().find(|database| database.name == name);
-        found.ok_or_else(|| Failure::database_not_found(name))
     }
 
     pub(crate) fn root(&self) -> &dyn RootCoord {
@@ -84,6 +70,10 @@ impl Proxy {
 
     pub(crate) fn streaming(&self) -> &dyn Streaming {
         &*self.0.streaming
+    }
+
+    pub(crate) fn iterators(&self) -> &Iterators {
+        &self.0.iterators
     }
 
     pub(crate) fn flushes(&self) -> &RateLimiter {

@@ -1,58 +1,63 @@
 //! `Search`: the nearest rows to each query vector.
 //!
-//! Everything is checked and planned once, in Milvus's order; then all shards are asked at once,
-//! their hits merged, and columns fetched for the hits that are returned. Should rows move between
-//! the two steps, both are done again.
+//! Everything is checked and planned once, in Milvus's order ([`plan`]); then all shards are asked
+//! at once ([`shards`]), their hits merged, and ranked anew, ordered or put into buckets if that is
+//! asked for; columns are fetched for the hits that are returned. Should rows move between finding
+//! and fetching them, both are done again.
+//!
+//! Not here: several searches as one (`hybrid`), which share everything up to the ranking.
 
-mod merge;
-mod params;
-mod placeholder;
+mod aggregation;
+mod answer;
+pub(crate) mod boost;
+mod buckets;
+mod by_keys;
+pub(crate) mod group_by;
+pub(crate) mod iterator;
+pub(crate) mod merge;
+mod order;
+pub(crate) mod params;
+pub(crate) mod placeholder;
+pub(crate) mod plan;
+pub(crate) mod rank;
+pub(crate) mod shards;
 
-use std::sync::Arc;
+use milvus_types::{Failure, Result, Timestamp};
 
-use bytes::Bytes;
-use futures::future::join_all;
-use milvus_base::Priority;
-use milvus_expr::Plan;
-use milvus_index::{IndexType, check_range_params, check_search_params};
-use milvus_roles::{SearchReply, SearchRequest, ShardHit};
-use milvus_segment::{Queries, RangeBounds};
-use milvus_types::error::OrFailure as _;
-use milvus_types::{
-    Collection, ErrorCode, Failure, FieldSchema, IndexMeta, MetricType, PartitionId, PrimaryKeys,
-    Result, Timestamp,
-};
-
-use crate::Proxy;
-use crate::api::{Context, Placeholder, SearchApiReply, SearchApiRequest};
+use crate::api::{Context, IteratorState, SearchApiReply, SearchApiRequest, SearchInput};
 use crate::output_fields::{self, Output};
-use crate::{fetch, plan};
-use merge::Merged;
-use params::Params;
+use crate::rerank::{Ranker, params as rank_params};
+use crate::{Proxy, fetch};
+use aggregation::AggregationPlan;
+pub(crate) use answer::Found;
+use by_keys::Queries;
+use iterator::{Cursor, End};
+use merge::{Hit, Page};
 pub(crate) use params::ignore_growing;
+use plan::{Asked, ShardSearch, Target, check_elements, check_loaded, draft};
+use shards::Moment;
 
 /// A search that has passed every check.
 struct Planned {
-    collection: Arc<Collection>,
-    partitions: Option<Arc<[PartitionId]>>,
-    field: String,
-    metric: MetricType,
-    filter: Plan,
-    queries: Arc<Queries>,
-    range: Option<RangeBounds>,
-    params: Params,
+    target: Target,
+    search: ShardSearch,
     output: Output,
-    guarantee: Timestamp,
-    mvcc: Option<Timestamp>,
+    aggregation: Option<AggregationPlan>,
+    ranker: Option<Ranker>,
+    /// Of each query asked for, whether there is a vector to search with; all if empty.
+    present: Vec<bool>,
+    moment: Moment,
+    /// Whether the reply names the snapshot.
+    first_page: bool,
 }
 
 impl Proxy {
     /// The nearest rows to each query vector.
     pub async fn search(&self, cx: &Context, request: SearchApiRequest) -> Result<SearchApiReply> {
-        let planned = self.plan_search(cx, request).await?;
+        let planned = Box::pin(self.plan_search(cx, request)).await?;
         let mut attempt = 1;
         loop {
-            match self.run_search(&planned).await {
+            match Box::pin(self.run_search(&planned)).await {
                 Err(failure)
                     if fetch::moved(&failure) && attempt < self.options().requery_attempts =>
                 {
@@ -67,176 +72,181 @@ impl Proxy {
     async fn plan_search(&self, cx: &Context, request: SearchApiRequest) -> Result<Planned> {
         let limits = &self.options().limits;
         let collection = self.collection(cx, &request.collection_name).await?;
-        let schema = &collection.schema;
-        let partitions =
-            plan::partitions(&collection, &request.partition_names, limits.name_length)?;
+        let target =
+            self.target(collection, &request.partition_names, &request.search_params)?;
+        let schema = &target.collection.schema;
         let output = output_fields::parse(&request.output_fields, schema, true)?;
-        params::check_nq(&request, limits)?;
-        let anns_field = params::anns_field(&request.search_params, schema)?;
-        let params = params::parse(&request.search_params, limits)?;
-        params.check_collection(collection.id)?;
-        let filter = plan::plan(&request.expr, &request.templates, schema, "query")?;
-        let field = params::vector_field(schema, &anns_field)?;
-        params.check_supported(&request)?;
-
-        let status = self.loaded(&collection, partitions.as_deref().unwrap_or_default()).await?;
-        check_loaded_fields(&status.load_fields, field, &output)?;
-        let index = self.index_of(&collection, field).await?;
-        let metric = metric(&index, params.metric.as_deref())?;
-        check_index_params(&index, &params)?;
-        let range = check_range_params(metric, &params.search).or_failure()?;
-        let queries = self.decode(request.placeholder, field).await?;
-
-        let consistency = request.consistency;
-        let snapshot =
-            Some(consistency.guarantee_timestamp).filter(|ts| params.iterator && *ts > 0);
-        let (guarantee, mvcc) = match snapshot {
-            Some(ts) => (Timestamp(ts), Some(Timestamp(ts))),
-            None => (self.guarantee(&collection, consistency).await?, None),
+        by_keys::check(&request.input, &request.search_params, schema)?;
+        let nq = params::nq(request.nq, &request.input);
+        params::check_nq(nq, limits)?;
+        let aggregation = aggregation_of(&request, &target, nq)?;
+        let asked = Asked {
+            params: &request.search_params,
+            expr: &request.expr,
+            templates: &request.templates,
+            nq,
+            function_score: request.function_score.as_ref(),
+            advanced: None,
         };
-        let field = field.name.clone();
+        let mut draft = draft(&target, &asked, self)?;
+        let ranker = match &request.function_score {
+            Some(score) if !score.functions.is_empty() => {
+                rank_params::of_function_score(score, schema, 1)?
+            }
+            _ => None,
+        };
+        check_combinations(&draft.params, ranker.as_ref(), aggregation.as_ref())?;
+        if let Some(aggregation) = &aggregation {
+            draft.params.grouping = Some(aggregation.grouping.clone());
+            draft.params.top_k = aggregation.top_k;
+            params::check_grouping(&draft.params, &draft.field)?;
+        }
+        if let SearchInput::Vectors(all) = &request.input {
+            check_elements(&target, &draft, all.first().map_or(0, |one| one.kind))?;
+        }
+        if let Some(kind) = request.unsupported.first() {
+            return Err(Failure::parameter_invalid(format!("{kind} is not supported yet")));
+        }
+
+        let partitions = draft.partitions.as_deref().unwrap_or_default();
+        let status = self.loaded(&target.collection, partitions).await?;
+        check_loaded(&status, &target.collection, Some(&draft.field), &draft.filter, &output)?;
+        let consistency = request.consistency;
+        let moment = self.moment(&target.collection, consistency, draft.params.iterator).await?;
+        let first_page = draft.params.iterator && consistency.guarantee_timestamp == 0;
+        let Queries { placeholder, present } =
+            self.queries(&target, &draft, request.input, moment).await?;
+        if !present.is_empty() {
+            draft.nq = i64::try_from(placeholder.values.len()).unwrap_or(i64::MAX);
+        }
+        let mut search = self.finish(&target, draft, placeholder).await?;
+        search.after = self.after(&target, search.params.cursor.as_ref());
         Ok(Planned {
-            partitions,
-            field,
-            metric,
-            filter,
-            queries: Arc::new(queries),
-            range: range.map(|range| RangeBounds {
-                radius: range.radius,
-                range_filter: range.range_filter,
-            }),
-            params,
+            target,
+            search,
             output,
-            guarantee,
-            mvcc,
-            collection,
+            aggregation,
+            ranker,
+            present,
+            moment,
+            first_page,
         })
     }
 
-    async fn decode(
-        &self,
-        placeholder: Option<Placeholder>,
-        field: &FieldSchema,
-    ) -> Result<Queries> {
-        let vectors = placeholder.as_ref().map_or(&[][..], |placeholder| &placeholder.values);
-        let bytes = vectors.iter().map(Bytes::len).sum();
-        let field = field.clone();
-        self.compute(Priority::Search, bytes, move || placeholder::decode(placeholder, &field))
-            .await
-    }
-
-    /// The index of a vector field, by whose metric it is searched.
-    async fn index_of(
-        &self,
-        collection: &Collection,
-        field: &FieldSchema,
-    ) -> Result<Arc<IndexMeta>> {
-        let indexes = self.data().list_indexes(collection.id).await?;
-        let index = indexes.into_iter().find(|index| index.field_id == field.id);
-        index.ok_or_else(|| {
-            Failure::with_fields(ErrorCode::IndexNotFound, &[("collection", &collection.name)])
-        })
+    /// Where the page before the one that `cursor` asks for ended.
+    fn after(&self, target: &Target, cursor: Option<&Cursor>) -> Option<End> {
+        let cursor = cursor?;
+        let pk_type = target.collection.schema.pk_type();
+        Some(self.iterators().end(&cursor.token, cursor.last_bound?, pk_type))
     }
 
     async fn run_search(&self, planned: &Planned) -> Result<SearchApiReply> {
-        let collection = &planned.collection;
-        let shards = collection.vchannels.iter().map(|vchannel| {
-            self.streaming().search(SearchRequest {
-                collection_id: collection.id,
-                vchannel: vchannel.clone(),
-                partitions: planned.partitions.clone(),
-                field: planned.field.clone(),
-                metric: planned.metric,
-                queries: Arc::clone(&planned.queries),
-                k: planned.params.k(),
-                params: planned.params.search.clone(),
-                filter: planned.filter.clone(),
-                range: planned.range,
-                ignore_growing: planned.params.ignore_growing,
-                guarantee: planned.guarantee,
-                mvcc: planned.mvcc,
-            })
-        });
-        let replies: Vec<SearchReply> =
-            join_all(shards).await.into_iter().collect::<Result<_>>()?;
-        let session_ts = replies.iter().map(|reply| reply.mvcc).max().unwrap_or(planned.guarantee);
-        let shards: Vec<_> = replies.into_iter().map(|reply| reply.hits).collect();
-        let hits: usize = shards.iter().flatten().map(Vec::len).sum();
-        let (nq, metric) = (planned.queries.nq(), planned.metric);
-        let (offset, limit) = (planned.params.offset, planned.params.top_k);
-        let merged = self
-            .compute(Priority::Search, hits.saturating_mul(size_of::<ShardHit>()), move || {
-                Ok(merge::merge(shards, nq, metric, offset, limit))
-            })
-            .await?;
-        self.answer(planned, merged, session_ts).await
+        let Planned { target, search, .. } = planned;
+        let (mut hits, mvcc) = if search.queries.nq() == 0 {
+            (Vec::new(), Timestamp::ZERO)
+        } else {
+            let page = page(&search.params, planned);
+            self.search_shards(&target.collection, search, planned.moment, page).await?
+        };
+        if let Some(plan) = &planned.aggregation {
+            return self.buckets(target, search, plan, &planned.output, hits).await;
+        }
+        if let Some(ranker) = &planned.ranker {
+            hits = self.ranked(target, search, ranker, hits).await?;
+        } else if !search.params.order_by.is_empty() {
+            hits = self.ordered(target, &search.params, hits).await?;
+        }
+        if !planned.present.is_empty() {
+            let mut found = hits.into_iter();
+            let one = |present: &bool| {
+                if *present { found.next().unwrap_or_default() } else { Vec::new() }
+            };
+            hits = planned.present.iter().map(one).collect();
+        }
+        let last = hits.last().and_then(|hits| hits.last()).cloned();
+        let found = Found {
+            hits,
+            output: &planned.output,
+            rounding: search.params.rounding,
+            grouping: search.params.grouping.as_ref(),
+            elements: search.elements,
+            session_ts: if planned.first_page { mvcc } else { Timestamp::ZERO },
+        };
+        let mut reply = self.answer(target, found).await?;
+        if let Some(cursor) = &search.params.cursor {
+            reply.iterator = Some(self.turn_page(search, cursor, last, &reply));
+        }
+        Ok(reply)
     }
 
-    async fn answer(
+    /// What the client is to send for the next page.
+    fn turn_page(
         &self,
-        planned: &Planned,
-        merged: Merged,
-        session_ts: Timestamp,
-    ) -> Result<SearchApiReply> {
-        let collection = &planned.collection;
-        let schema = &collection.schema;
-        let keys: Vec<_> = merged.hits.iter().map(|(_, hit)| hit.key.clone()).collect();
-        let keys = PrimaryKeys::from_keys(schema.pk_type(), &keys);
-        let places: Vec<_> =
-            merged.hits.iter().map(|(shard, hit)| (*shard, hit.location)).collect();
-        let columns = self.output_columns(collection, &planned.output, &keys, &places).await?;
-        let scores = merged.hits.iter().map(|(_, hit)| planned.params.rounded(hit.score)).collect();
-        Ok(SearchApiReply {
-            collection_name: collection.name.clone(),
-            nq: i64::try_from(planned.queries.nq()).unwrap_or(i64::MAX),
-            top_k: merged.topks.iter().copied().max().unwrap_or(0),
-            topks: merged.topks,
-            scores,
-            keys,
-            columns,
-            output_fields: planned.output.names.clone(),
-            primary_field_name: schema.primary_key().map_or_else(String::new, |f| f.name.clone()),
-            session_ts,
-        })
+        search: &ShardSearch,
+        cursor: &Cursor,
+        last: Option<Hit>,
+        reply: &SearchApiReply,
+    ) -> IteratorState {
+        let token = match cursor.token.as_str() {
+            "" => iterator::new_token(),
+            token => token.to_owned(),
+        };
+        let (Some(last), Some(&last_bound)) = (last, reply.scores.last()) else {
+            let first = iterator::first_bound(search.metric);
+            return IteratorState { token, last_bound: cursor.last_bound.unwrap_or(first) };
+        };
+        let end = End { score: last.score, key: last.key, element: last.element };
+        self.iterators().remember(&token, last_bound, end);
+        IteratorState { token, last_bound }
     }
 }
 
-/// Fields that were left out of the load cannot be searched or returned.
-pub(crate) fn check_loaded_fields(
-    load_fields: &[String],
-    anns_field: &FieldSchema,
-    output: &Output,
-) -> Result<()> {
-    if load_fields.is_empty() {
-        return Ok(());
+/// What of the merged hits is wanted: what is to be ordered by fields is cut afterwards.
+fn page(params: &params::Params, planned: &Planned) -> Page {
+    let group_size = params.grouping.as_ref().map(|grouping| grouping.size);
+    if planned.aggregation.is_some() || !params.order_by.is_empty() || params.cursor.is_some() {
+        return Page { offset: 0, limit: params.k(), group_size };
     }
-    let wanted = std::iter::once(anns_field).chain(&output.fields);
-    match wanted.into_iter().find(|field| !load_fields.contains(&field.name)) {
-        None => Ok(()),
-        Some(field) => {
-            Err(Failure::parameter_invalid(format!("field {} is not loaded", field.name)))
-        }
-    }
+    Page { offset: params.offset, limit: params.top_k, group_size }
 }
 
-/// The index's metric, which a request may repeat but not change.
-fn metric(index: &IndexMeta, asked: Option<&str>) -> Result<MetricType> {
-    let name = index.param("metric_type").unwrap_or_default();
-    let metric = MetricType::parse(name).ok_or_else(|| {
-        Failure::internal(format!("index {} has unknown metric type {name}", index.name))
-    })?;
-    match asked.map(str::to_uppercase) {
-        Some(asked) if !asked.is_empty() && asked != metric.name() => {
-            Err(Failure::parameter_mismatch(metric.name(), asked, "metric type not match"))
-        }
-        _ => Ok(metric),
-    }
-}
-
-fn check_index_params(index: &IndexMeta, params: &Params) -> Result<()> {
-    let name = index.param("index_type").unwrap_or_default();
-    let Some(index_type) = IndexType::parse(name) else {
-        return Err(Failure::internal(format!("index {} has unknown type {name}", index.name)));
+fn aggregation_of(
+    request: &SearchApiRequest,
+    target: &Target,
+    nq: i64,
+) -> Result<Option<AggregationPlan>> {
+    let Some(spec) = &request.aggregation else {
+        return Ok(None);
     };
-    check_search_params(index_type, params.k(), &params.search).or_failure().map(drop)
+    let refuse = |what: &str| {
+        Err(Failure::parameter_invalid(format!(
+            "{what} and search_aggregation cannot be used simultaneously"
+        )))
+    };
+    if request.unsupported.iter().any(|kind| kind == "highlighter") {
+        return refuse("highlighter");
+    }
+    for key in ["group_by_field", "group_by_fields"] {
+        if crate::wire_text::param(&request.search_params, key).is_some_and(|v| !v.is_empty()) {
+            return refuse(key);
+        }
+    }
+    aggregation::plan(spec, &target.collection.schema, nq).map(Some)
+}
+
+fn check_combinations(
+    params: &params::Params,
+    ranker: Option<&Ranker>,
+    aggregation: Option<&AggregationPlan>,
+) -> Result<()> {
+    let refusal = if !params.order_by.is_empty() && ranker.is_some() {
+        "order_by and function_score cannot be used together: they specify conflicting sort criteria"
+    } else if aggregation.is_some() && params.iterator {
+        "search iterator is not supported with search_aggregation"
+    } else if aggregation.is_some() && params.offset > 0 {
+        "offset is not supported with search_aggregation"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::parameter_invalid(refusal))
 }

@@ -1,6 +1,6 @@
 //! Opening a segment: map its files, check every byte once, put the parts together.
 //!
-//! A corrupt or missing index is not fatal: it is reported, and the segment answers by exact search,
+//! Vector and scalar indexes are opened alike. A corrupt or missing index is not fatal: it is reported, and the segment answers by exact search,
 //! slower but right. A corrupt column, key or delete file fails the load.
 
 use std::sync::Arc;
@@ -13,12 +13,18 @@ use milvus_format::delete_file::read_deletes;
 use milvus_format::{FileMeta, IndexEntry, KeyIndex, SegmentEntry, SegmentFile, open_segment};
 use milvus_index::VectorIndex;
 use milvus_roles::LoadSegment;
+use milvus_scalar::ScalarIndex;
 use milvus_segment::{
-    SealedParts, SealedSegment, Segment as _, SegmentIndex, merge_deletes, vectors,
+    SealedParts, SealedSegment, Segment as _, SegmentIndex, SegmentSchema, merge_deletes,
+    vector_data,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::error::OrFailure;
-use milvus_types::{Collection, ErrorCode, Failure, MetricType, Result, SegmentId, Timestamp};
+use milvus_types::columns::FIELD_ID;
+use milvus_types::{
+    Collection, CollectionId, DataType, ErrorCode, Failure, FieldSchema, MetricType, Result,
+    SegmentId, Timestamp,
+};
 
 use crate::{error, files};
 
@@ -39,6 +45,9 @@ pub(crate) struct Loader {
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) segment: Arc<SealedSegment>,
+    pub(crate) collection_id: CollectionId,
+    /// The version of the schema that it was opened with.
+    pub(crate) schema_version: i32,
     pub(crate) file_bytes: u64,
     pub(crate) memory: Reservation,
 }
@@ -57,19 +66,26 @@ impl Loader {
             try_join(self.key_index(&entry.key_index), self.deletes(&entry)),
         )
         .await?;
-        let opened =
-            entry.indexes.iter().map(|index| self.index(&collection, entry.id, index, &file));
-        let indexes = join_all(opened).await.into_iter().flatten().collect();
-        let pk_field = collection.schema.primary_key().map(|field| field.name.clone());
+        let wanted = entry.indexes.iter().filter(|index| is_opened(&collection, index));
+        let opened = wanted.map(|index| self.index(&collection, entry.id, index, &file));
+        let (mut indexes, mut scalar_indexes) = (Vec::new(), Vec::new());
+        for opened in join_all(opened).await.into_iter().flatten() {
+            match opened {
+                Opened::Vector(index) => indexes.push(index),
+                Opened::Scalar(index) => scalar_indexes.push(index),
+            }
+        }
+        let schema = Arc::new(SegmentSchema::new(&collection.schema).or_failure()?);
         let (id, partition_id) = (entry.id, entry.partition_id);
         let open = move || {
             SealedSegment::open(SealedParts {
                 id,
                 partition_id,
-                pk_field: pk_field.unwrap_or_default(),
+                schema,
                 file,
                 deletes: merge_deletes(persisted.into_iter().chain(deletes)),
                 indexes,
+                scalar_indexes,
                 key_index: Some(key_index),
             })
         };
@@ -79,7 +95,9 @@ impl Loader {
             .resize(segment.memory_bytes() + OVERHEAD_BYTES)
             .map_err(|error| error::memory(&error))?;
         let file_bytes = entry.files().map(|file| file.bytes).sum();
-        Ok(Loaded { segment: Arc::new(segment), file_bytes, memory })
+        let (collection_id, schema_version) = (collection.id, collection.schema.version);
+        let segment = Arc::new(segment);
+        Ok(Loaded { segment, collection_id, schema_version, file_bytes, memory })
     }
 
     async fn columns(&self, meta: &FileMeta) -> Result<SegmentFile> {
@@ -128,7 +146,7 @@ impl Loader {
         segment_id: SegmentId,
         entry: &IndexEntry,
         file: &SegmentFile,
-    ) -> Option<SegmentIndex> {
+    ) -> Option<Opened> {
         match self.try_index(collection, segment_id, entry, file).await {
             Ok(index) => Some(index),
             Err(failure) => {
@@ -147,17 +165,50 @@ impl Loader {
         segment_id: SegmentId,
         entry: &IndexEntry,
         file: &SegmentFile,
+    ) -> Result<Opened> {
+        let field = collection.schema.field_by_id(entry.field_id);
+        let field = field.ok_or_else(|| missing("field", entry))?;
+        if !field.data_type.is_vector() {
+            return self.scalar_index(entry, file).await.map(Opened::Scalar);
+        }
+        self.vector_index(segment_id, field, entry, file).await.map(Opened::Vector)
+    }
+
+    async fn scalar_index(
+        &self,
+        entry: &IndexEntry,
+        file: &SegmentFile,
+    ) -> Result<Arc<dyn ScalarIndex>> {
+        let bytes = files::map(&*self.store, &entry.file).await?;
+        let open = move || milvus_scalar::open(Arc::new(Mapped(bytes)));
+        let index: Arc<dyn ScalarIndex> = self.open(&entry.file, open).await?.into();
+        if index.field() != entry.field_id || index.rows() != file.rows.num_rows() {
+            let what = format!(
+                "index {} is of field {} over {} rows, want field {} over {}",
+                entry.index_id,
+                index.field(),
+                index.rows(),
+                entry.field_id,
+                file.rows.num_rows()
+            );
+            return Err(Failure::wrap(ErrorCode::DataIntegrity, what));
+        }
+        Ok(index)
+    }
+
+    async fn vector_index(
+        &self,
+        segment_id: SegmentId,
+        field: &FieldSchema,
+        entry: &IndexEntry,
+        file: &SegmentFile,
     ) -> Result<SegmentIndex> {
-        let missing = |what: &str| {
-            let what = format!("{what} of index {} is not there", entry.index_id);
-            Failure::wrap(ErrorCode::DataIntegrity, what)
-        };
-        let field =
-            collection.schema.field_by_id(entry.field_id).ok_or_else(|| missing("field"))?;
-        let metric = MetricType::parse(&entry.metric).ok_or_else(|| missing("metric"))?;
-        let column =
-            file.rows.column_by_name(&field.name).cloned().ok_or_else(|| missing("column"))?;
-        let vectors = vectors(segment_id, &field.name, &column).or_failure()?;
+        let metric = MetricType::parse(&entry.metric).ok_or_else(|| missing("metric", entry))?;
+        let id = field.id.to_string();
+        let columns = file.schema.fields();
+        let at = columns.iter().position(|column| column.metadata().get(FIELD_ID) == Some(&id));
+        let column = file.rows.column(at.ok_or_else(|| missing("column", entry))?);
+        let vectors = vector_data(segment_id, field, column).or_failure()?;
         let bytes = files::map(&*self.store, &entry.file).await?;
         let open = move || milvus_index::open(Arc::new(Mapped(bytes)), vectors);
         let index: Arc<dyn VectorIndex> = self.open(&entry.file, open).await?;
@@ -169,8 +220,25 @@ impl Loader {
             );
             return Err(Failure::wrap(ErrorCode::DataIntegrity, what));
         }
-        Ok(SegmentIndex { field: field.name.clone(), metric, index })
+        Ok(SegmentIndex { field: field.id, metric, index })
     }
+}
+
+/// An open index.
+enum Opened {
+    Vector(SegmentIndex),
+    Scalar(Arc<dyn ScalarIndex>),
+}
+
+/// Whether an index is of use: its field is still there. Lists of vectors are searched exactly.
+fn is_opened(collection: &Collection, entry: &IndexEntry) -> bool {
+    let field = collection.schema.field_by_id(entry.field_id);
+    field.is_some_and(|field| field.data_type != DataType::ArrayOfVector)
+}
+
+fn missing(what: &str, entry: &IndexEntry) -> Failure {
+    let what = format!("{what} of index {} is not there", entry.index_id);
+    Failure::wrap(ErrorCode::DataIntegrity, what)
 }
 
 /// A mapped file as an index takes it.
@@ -182,9 +250,9 @@ impl AsRef<[u8]> for Mapped {
     }
 }
 
-/// What loading `entry` will take, before it is known exactly.
+/// What loading `entry` will take, before it is known exactly. `deletes` has the persisted ones too.
 fn predicted_bytes(entry: &SegmentEntry, deletes: usize) -> u64 {
     let indexes: u64 = entry.indexes.iter().map(|index| index.file.bytes).sum();
     let persisted: u64 = entry.delete_files.iter().map(|deletes| deletes.rows).sum();
-    OVERHEAD_BYTES + indexes + (persisted + deletes as u64) * DELETE_BYTES
+    OVERHEAD_BYTES + indexes + persisted.max(deletes as u64) * DELETE_BYTES
 }

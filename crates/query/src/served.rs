@@ -7,8 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use milvus_segment::{SealedSegment, Segment as _};
-use milvus_types::{Result, SegmentId, Timestamp};
+use milvus_segment::{SealedSegment, Segment as _, SegmentSchema};
+use milvus_types::{CollectionId, Result, SegmentId, Timestamp};
 use parking_lot::RwLock;
 
 use crate::error;
@@ -34,6 +34,9 @@ pub(crate) struct Served(RwLock<State>);
 struct State {
     segments: HashMap<SegmentId, Arc<Loaded>>,
     loading: HashMap<SegmentId, Loading>,
+    /// The newest schema seen of each collection that has segments here: a load that began before
+    /// the schema changed must not bring the old one back.
+    schemas: HashMap<CollectionId, (i32, Arc<SegmentSchema>)>,
 }
 
 /// A segment on its way.
@@ -80,6 +83,10 @@ impl Served {
                 return Err(error::not_loaded(ticket.id));
             };
             loaded.segment.delete(&loading.deletes);
+            let newer = state.schemas.get(&loaded.collection_id);
+            if let Some((_, schema)) = newer.filter(|(at, _)| *at > loaded.schema_version) {
+                loaded.segment.set_schema(Arc::clone(schema));
+            }
             if let Some(old) = state.segments.get(&ticket.id) {
                 loaded.segment.delete(&old.segment.deletes().rows);
             }
@@ -91,12 +98,39 @@ impl Served {
         Ok(())
     }
 
+    /// Segments of `collection` answer by `schema`, its version `version`, from now on.
+    pub(crate) fn set_schema(
+        &self,
+        collection: CollectionId,
+        version: i32,
+        schema: &Arc<SegmentSchema>,
+    ) {
+        let mut state = self.0.write();
+        if state.schemas.get(&collection).is_some_and(|(known, _)| *known >= version) {
+            return;
+        }
+        let of_collection = |loaded: &&Arc<Loaded>| loaded.collection_id == collection;
+        for loaded in state.segments.values().filter(of_collection) {
+            loaded.segment.set_schema(Arc::clone(schema));
+        }
+        state.schemas.insert(collection, (version, Arc::clone(schema)));
+    }
+
     /// Stops serving a segment and forgets loads of it.
     pub(crate) fn release(&self, id: SegmentId) -> bool {
         let removed = {
             let mut state = self.0.write();
             state.loading.remove(&id);
-            state.segments.remove(&id)
+            let removed = state.segments.remove(&id);
+            if let Some(removed) = &removed {
+                let of = removed.collection_id;
+                if !state.segments.values().any(|loaded| loaded.collection_id == of)
+                    && state.loading.is_empty()
+                {
+                    state.schemas.remove(&of);
+                }
+            }
+            removed
         };
         removed.is_some()
     }

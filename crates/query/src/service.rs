@@ -8,9 +8,10 @@ use futures::future::try_join_all;
 use milvus_base::{CpuPool, Governor, Priority};
 use milvus_expr::Plan;
 use milvus_roles::{LoadSegment, QueryNode, SegmentDeletes, SegmentHits};
-use milvus_segment::{SealedSegment, SearchSpec, Segment, Selection};
+use milvus_segment::{Expiry, SealedSegment, SearchSpec, Segment, SegmentSchema, Selection};
 use milvus_storage::ObjectStore;
-use milvus_types::{Coded, Failure, PrimaryKeys, Result, SegmentId, Timestamp};
+use milvus_types::error::OrFailure as _;
+use milvus_types::{Coded, Collection, Failure, PrimaryKeys, Result, SegmentId, Timestamp};
 
 use crate::error;
 use crate::load::Loader;
@@ -77,8 +78,12 @@ impl QueryNode for QueryService {
             .await
             .map_err(|failure| failure.context(format!("load segment {id}")))?;
         let (rows, indexes) = (loaded.segment.rows(), loaded.segment.indexes().len());
+        let scalar_indexes = loaded.segment.scalar_indexes().len();
         self.served.publish(ticket, loaded)?;
-        tracing::info!(collection = %collection.name, segment = %id, rows, indexes, "segment loaded");
+        tracing::info!(
+            collection = %collection.name, segment = %id, rows, indexes, scalar_indexes,
+            "segment loaded"
+        );
         Ok(())
     }
 
@@ -99,6 +104,12 @@ impl QueryNode for QueryService {
         result
     }
 
+    async fn schema_changed(&self, collection: Arc<Collection>) -> Result<()> {
+        let schema = Arc::new(SegmentSchema::new(&collection.schema).or_failure()?);
+        self.served.set_schema(collection.id, collection.schema.version, &schema);
+        Ok(())
+    }
+
     async fn search(
         &self,
         segments: &[SegmentId],
@@ -117,18 +128,26 @@ impl QueryNode for QueryService {
         filter: Plan,
         keys: Option<PrimaryKeys>,
         mvcc: Timestamp,
+        expiry: Expiry,
         limit: Option<usize>,
     ) -> Result<Vec<(SegmentId, Selection)>> {
         let keys = Arc::new(keys);
         self.each(segments, move |segment| {
-            let selection = segment.select(&filter, (*keys).as_ref(), mvcc, limit)?;
+            let selection = segment.select(&filter, (*keys).as_ref(), mvcc, &expiry, limit)?;
             Ok::<_, milvus_segment::QueryError>((segment.id(), selection))
         })
         .await
     }
 
-    async fn count(&self, segments: &[SegmentId], filter: Plan, mvcc: Timestamp) -> Result<u64> {
-        let counts = self.each(segments, move |segment| segment.count(&filter, mvcc)).await?;
+    async fn count(
+        &self,
+        segments: &[SegmentId],
+        filter: Plan,
+        mvcc: Timestamp,
+        expiry: Expiry,
+    ) -> Result<u64> {
+        let counts =
+            self.each(segments, move |segment| segment.count(&filter, mvcc, &expiry)).await?;
         Ok(counts.into_iter().sum())
     }
 

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use milvus_expr::Plan;
 use milvus_format::manifest::SegmentEntry;
-use milvus_segment::{Hit, SearchSpec, Selection};
+use milvus_segment::{Expiry, Hit, SearchSpec, Selection};
 use milvus_types::{Collection, PrimaryKeys, Result, SegmentId, Timestamp};
 
 /// A segment to serve.
@@ -59,6 +59,9 @@ pub trait QueryNode: Send + Sync {
         spec: Arc<SearchSpec>,
     ) -> Result<Vec<SegmentHits>>;
 
+    /// The collection's schema changed: its segments answer by the new one from then on.
+    async fn schema_changed(&self, collection: Arc<Collection>) -> Result<()>;
+
     /// Rows that pass `filter` (and have one of `keys`, where given) at `mvcc`, at most `limit`
     /// per segment, smallest keys first.
     async fn select(
@@ -67,11 +70,18 @@ pub trait QueryNode: Send + Sync {
         filter: Plan,
         keys: Option<PrimaryKeys>,
         mvcc: Timestamp,
+        expiry: Expiry,
         limit: Option<usize>,
     ) -> Result<Vec<(SegmentId, Selection)>>;
 
     /// How many rows pass `filter` at `mvcc`.
-    async fn count(&self, segments: &[SegmentId], filter: Plan, mvcc: Timestamp) -> Result<u64>;
+    async fn count(
+        &self,
+        segments: &[SegmentId],
+        filter: Plan,
+        mvcc: Timestamp,
+        expiry: Expiry,
+    ) -> Result<u64>;
 
     /// The named columns of `rows` of one segment, in the order of `rows`.
     async fn fetch(

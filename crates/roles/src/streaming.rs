@@ -7,7 +7,7 @@ use async_trait::async_trait;
 
 use milvus_expr::Plan;
 use milvus_format::manifest::Manifest;
-use milvus_segment::{Queries, RangeBounds};
+use milvus_segment::{Boosts, Cursor, GroupBy, GroupValue, Queries, RangeBounds};
 use milvus_types::{
     Collection, CollectionId, Failure, KeyValue, MetricType, PartitionId, PrimaryKey, PrimaryKeys,
     Result, SegmentId, Timestamp, VChannel,
@@ -68,6 +68,8 @@ pub enum WriteKind {
         rows: RecordBatch,
         /// Keys whose rows in this partition go.
         replaced: PrimaryKeys,
+        /// Whether the rows with these keys go from every partition instead.
+        everywhere: bool,
     },
     /// Deletes rows by key.
     Delete {
@@ -133,9 +135,9 @@ pub struct SearchRequest {
     pub field: String,
     /// How vectors are compared.
     pub metric: MetricType,
-    /// The query vectors.
+    /// The query vectors. A field of vector lists is searched by element unless queries are lists.
     pub queries: Arc<Queries>,
-    /// How many hits per query.
+    /// How many hits per query; how many groups where hits are grouped.
     pub k: usize,
     /// Search parameters (`ef`, ...), flattened.
     pub params: Vec<KeyValue>,
@@ -143,6 +145,14 @@ pub struct SearchRequest {
     pub filter: Plan,
     /// Only hits within these scores.
     pub range: Option<RangeBounds>,
+    /// Groups of hits.
+    pub group_by: Option<GroupBy>,
+    /// Whether this is a page of an iterator: ties at its end are cut by key exactly.
+    pub iterator: bool,
+    /// Only hits behind this one.
+    pub after: Option<Cursor>,
+    /// Changes of scores, applied to each segment's best hits.
+    pub boosts: Option<Arc<Boosts>>,
     /// Leave out rows that are not flushed.
     pub ignore_growing: bool,
     /// See every write up to here.
@@ -170,6 +180,10 @@ pub struct ShardHit {
     pub key: PrimaryKey,
     /// Where to fetch its fields.
     pub location: RowLocation,
+    /// The element of the row, in a search of elements.
+    pub element: Option<u32>,
+    /// The values it is grouped by, one for each field.
+    pub group: Option<Arc<[GroupValue]>>,
 }
 
 /// What a shard found.
@@ -177,7 +191,8 @@ pub struct ShardHit {
 pub struct SearchReply {
     /// The snapshot that was read.
     pub mvcc: Timestamp,
-    /// `[nq][<= k]`, best first, ties by ascending key.
+    /// `[nq][<= k]`, best first, ties by ascending key, then element. Grouped: the best hits of the
+    /// `k` best groups in the same order.
     pub hits: Vec<Vec<ShardHit>>,
 }
 
@@ -244,7 +259,9 @@ pub trait Streaming: Send + Sync {
     /// Gives a shard up for good: its rows and its part of the log may go.
     async fn drop_channel(&self, vchannel: &VChannel) -> Result<()>;
 
-    /// The collection's metadata changed (partitions, name, properties).
+    /// The collection's metadata changed: partitions, name, properties, schema. A partition that has
+    /// another identity under its old name was emptied: writes and loads of the old one are of the
+    /// new one from then on.
     async fn collection_changed(&self, collection: Arc<Collection>) -> Result<()>;
 
     /// The collection's manifest changed (an index was built or dropped): segments are reopened.

@@ -6,13 +6,16 @@
 
 use std::sync::{Arc, OnceLock};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType as ArrowType, Field, Float32Type, SchemaRef};
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Field, Schema};
 
+use milvus_expr::EvaluateError;
 use milvus_types::columns::FIELD_ID;
-use milvus_types::{FieldId, PkType, PrimaryKeys, SegmentId};
+use milvus_types::{FieldId, FieldSchema, PrimaryKeys, SegmentId};
 
-use crate::error::{ColumnNotFound, ColumnType, RowOutOfRange};
+use crate::constant::{constant, for_filter};
+use crate::error::{ColumnNotFound, RowOutOfRange};
+use crate::schema::SegmentSchema;
 
 /// Rows that lie side by side.
 #[derive(Debug)]
@@ -21,8 +24,10 @@ pub(crate) struct Chunk {
     pub(crate) start: u32,
     /// How many rows.
     pub(crate) len: u32,
-    /// Their columns.
+    /// Their columns, those that they came with.
     pub(crate) batch: RecordBatch,
+    /// The field of each column.
+    ids: Box<[Option<FieldId>]>,
     /// Their primary keys: one of the columns.
     pub(crate) keys: PrimaryKeys,
     /// Rows of the chunk in order of key; made when a key is first looked for.
@@ -31,7 +36,23 @@ pub(crate) struct Chunk {
 
 impl Chunk {
     pub(crate) fn new(start: u32, len: u32, batch: RecordBatch, keys: PrimaryKeys) -> Self {
-        Self { start, len, batch, keys, key_order: OnceLock::new() }
+        let fields = batch.schema_ref().fields().iter();
+        let ids = fields.map(|field| field_id(field)).collect();
+        Self { start, len, batch, ids, keys, key_order: OnceLock::new() }
+    }
+
+    /// The column of field `id`, if its rows came with one.
+    pub(crate) fn column(&self, id: FieldId) -> Option<&ArrayRef> {
+        let at = self.ids.iter().position(|own| *own == Some(id))?;
+        self.batch.columns().get(at)
+    }
+
+    /// The column of `field`; of rows that came without one, the default value or null.
+    pub(crate) fn column_or_constant(&self, field: &FieldSchema) -> ArrayRef {
+        match self.column(field.id) {
+            Some(column) => Arc::clone(column),
+            None => constant(field, self.len as usize),
+        }
     }
 
     pub(crate) fn end(&self) -> u32 {
@@ -78,6 +99,11 @@ impl Chunk {
     }
 }
 
+/// The identity of the field that a column is of.
+pub(crate) fn field_id(field: &Field) -> Option<FieldId> {
+    field.metadata().get(FIELD_ID)?.parse().ok().map(FieldId)
+}
+
 /// Bytes of the values of `batch`, whoever else shares their buffers.
 pub(crate) fn batch_bytes(batch: &RecordBatch) -> u64 {
     let bytes = |column: &Arc<dyn Array>| column.to_data().get_slice_memory_size().unwrap_or(0);
@@ -88,8 +114,7 @@ pub(crate) fn batch_bytes(batch: &RecordBatch) -> u64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Rows {
     pub(crate) segment_id: SegmentId,
-    pub(crate) schema: SchemaRef,
-    pub(crate) pk_type: PkType,
+    pub(crate) schema: Arc<SegmentSchema>,
     pub(crate) chunks: Arc<[Arc<Chunk>]>,
 }
 
@@ -116,12 +141,34 @@ impl Rows {
             .map(move |chunk| (&**chunk, chunk.len.min(visible - chunk.start)))
     }
 
-    /// The names of the columns of `fields`, as far as there are such columns.
+    /// The names of `fields`, as far as there are such fields.
     pub(crate) fn names(&self, fields: &[FieldId]) -> Vec<String> {
-        let ids: Vec<String> = fields.iter().map(FieldId::to_string).collect();
-        let wanted =
-            |field: &&Arc<Field>| field.metadata().get(FIELD_ID).is_some_and(|id| ids.contains(id));
-        self.schema.fields().iter().filter(wanted).map(|field| field.name().clone()).collect()
+        let known = fields.iter().filter_map(|id| self.schema.field_by_id(*id));
+        known.map(|field| field.name.clone()).collect()
+    }
+
+    /// The first `len` rows of `chunk` with the columns of `fields`, for conditions on them.
+    pub(crate) fn batch(
+        &self,
+        chunk: &Chunk,
+        fields: &[FieldId],
+        len: u32,
+    ) -> Result<RecordBatch, EvaluateError> {
+        let len = len as usize;
+        let mut columns = Vec::with_capacity(fields.len());
+        let mut named = Vec::with_capacity(fields.len());
+        for field in fields.iter().filter_map(|id| self.schema.field_by_id(*id)) {
+            let column = match chunk.column(field.id) {
+                Some(column) if column.len() == len => Arc::clone(column),
+                Some(column) => column.slice(0, len.min(column.len())),
+                None => for_filter(field, len),
+            };
+            named.push(Field::new(&field.name, column.data_type().clone(), true));
+            columns.push(column);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(len));
+        RecordBatch::try_new_with_options(Arc::new(Schema::new(named)), columns, &options)
+            .map_err(|error| EvaluateError::Arrow { cause: error.to_string() })
     }
 
     /// The rows that have one of `keys`, in any order, by each chunk's own order of keys.
@@ -137,22 +184,4 @@ impl Rows {
     pub(crate) fn no_column(&self, column: &str) -> ColumnNotFound {
         ColumnNotFound { segment_id: self.segment_id, column: column.to_owned() }
     }
-}
-
-/// The values and the dimension of a float vector column.
-pub(crate) fn float_vectors<'a>(
-    segment_id: SegmentId,
-    name: &str,
-    column: &'a dyn Array,
-) -> Result<(&'a [f32], usize), ColumnType> {
-    let wrong = || ColumnType::float_vectors(segment_id, name, column.data_type());
-    let list = column.as_fixed_size_list_opt().ok_or_else(wrong)?;
-    let values = list.values().as_primitive_opt::<Float32Type>().ok_or_else(wrong)?;
-    let dim = usize::try_from(list.value_length()).map_err(|_| wrong())?;
-    Ok((values.values(), dim))
-}
-
-/// Whether `data_type` is that of a float vector column.
-pub(crate) fn is_float_vector(data_type: &ArrowType) -> bool {
-    matches!(data_type, ArrowType::FixedSizeList(item, _) if *item.data_type() == ArrowType::Float32)
 }

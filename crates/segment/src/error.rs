@@ -3,7 +3,8 @@
 use arrow::datatypes::DataType as ArrowType;
 use arrow::error::ArrowError;
 
-use milvus_types::{Coded, ErrorCode, MetricType, SegmentId, Timestamp};
+use milvus_types::columns::{UnsupportedDataType, arrow_type};
+use milvus_types::{Coded, DataType, ErrorCode, FieldSchema, MetricType, SegmentId, Timestamp};
 
 /// Why a filter could not be evaluated.
 pub type FilterError = milvus_expr::EvaluateError;
@@ -38,11 +39,18 @@ impl ColumnType {
         let want = "Int64 or Utf8 without nulls".to_owned();
         Self { segment_id, column: column.to_owned(), got: got.clone(), want }
     }
+}
 
-    /// The column holds no float vectors.
-    pub(crate) fn float_vectors(segment_id: SegmentId, column: &str, got: &ArrowType) -> Self {
-        let want = "a fixed-size list of Float32".to_owned();
-        Self { segment_id, column: column.to_owned(), got: got.clone(), want }
+impl ColumnType {
+    /// `field` holds no vectors of the kind and shape that are searched.
+    pub(crate) fn vectors(segment_id: SegmentId, field: &FieldSchema) -> Self {
+        let got = arrow_type(field).unwrap_or(ArrowType::Null);
+        Self { segment_id, column: field.name.clone(), got, want: "vectors".to_owned() }
+    }
+
+    /// The same, where the column itself is of type `got`.
+    pub(crate) fn found(self, got: &ArrowType) -> Self {
+        Self { got: got.clone(), ..self }
     }
 }
 
@@ -64,12 +72,46 @@ pub struct DimensionMismatch {
 
 /// A metric that is not of the field's vectors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("metric type {metric} is not one of the float vectors of field {field}")]
+#[error("metric type {metric} is not one of the {data_type}s of field {field}")]
 pub struct MetricNotSupported {
     /// The field's name.
     pub field: String,
     /// The metric asked for.
     pub metric: MetricType,
+    /// The kind of the field's vectors.
+    pub data_type: DataType,
+}
+
+/// A JSON value that is not of the type that groups are made by.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "failed to cast json value of {column} to {data_type} for group by, wrong json data inner type"
+)]
+pub struct GroupCast {
+    /// The JSON field's name.
+    pub column: String,
+    /// The type asked for.
+    pub data_type: DataType,
+}
+
+/// A collection schema that segments cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SchemaError {
+    /// A field's type has no column layout.
+    #[error(transparent)]
+    Type(#[from] UnsupportedDataType),
+    /// There are no keys.
+    #[error("a collection without a primary key")]
+    NoPrimaryKey,
+}
+
+impl Coded for SchemaError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Type(error) => error.code(),
+            Self::NoPrimaryKey => ErrorCode::ServiceInternal,
+        }
+    }
 }
 
 /// A row number beyond the segment's end.
@@ -105,6 +147,18 @@ pub enum SearchError {
     /// The metric is not one of the field's.
     #[error(transparent)]
     Metric(#[from] MetricNotSupported),
+    /// Queries and rows cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] milvus_index::CompareError),
+    /// A value cannot make a group.
+    #[error(transparent)]
+    Group(#[from] GroupCast),
+    /// Values that boosts need could not be read.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// A boost's filter could not be evaluated.
+    #[error(transparent)]
+    Query(#[from] QueryError),
 }
 
 impl Coded for SearchError {
@@ -114,6 +168,10 @@ impl Coded for SearchError {
             Self::Type(_) | Self::Dimension(_) | Self::Metric(_) => ErrorCode::ParameterInvalid,
             Self::Filter(error) => error.code(),
             Self::Params(error) => error.code(),
+            Self::Compare(error) => error.code(),
+            Self::Group(_) => ErrorCode::Unexpected,
+            Self::Fetch(error) => error.code(),
+            Self::Query(error) => error.code(),
         }
     }
 }

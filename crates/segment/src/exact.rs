@@ -1,122 +1,230 @@
-//! Exact search: every live row is compared with every query.
+//! Exact search: every live row, or element of one, is compared with every query.
 //!
 //! For growing segments and for sealed ones without an index of the field and metric.
 //! Cost: reads each chunk's vectors once for all queries; chunks without live rows are skipped.
 
-use arrow::datatypes::DataType as ArrowType;
-use milvus_index::{Hit as IndexHit, Range, brute_force_many, brute_force_range};
-use milvus_kernel::{Bitset, Scored, merge_sorted};
-use milvus_types::MetricType;
+use arrow::array::{Array, ArrayRef};
+use arrow::buffer::{NullBuffer, OffsetBuffer};
+use milvus_index::{
+    Hit as IndexHit, Lists, Range, VectorData, exact_range, exact_search, max_sim, max_sim_all,
+    max_sim_range, score_all,
+};
+use milvus_kernel::Bitset;
 
-use crate::chunk::{Rows, float_vectors};
-use crate::error::{ColumnType, DimensionMismatch, MetricNotSupported, SearchError};
+use crate::chunk::{Chunk, Rows};
+use crate::error::{ColumnType, SearchError};
 use crate::live::Live;
-use crate::spec::{Hit, SearchSpec};
+use crate::ranking::{Item, Ranked, by_score};
+use crate::spec::SearchSpec;
+use crate::target::{Items, Target};
+use crate::vectors::{list_offsets, vector_data};
 
-/// Checks that the field is there and can be searched with these queries and this metric.
-pub(crate) fn check(rows: &Rows, spec: &SearchSpec) -> Result<(), SearchError> {
-    let field =
-        rows.schema.field_with_name(&spec.field).map_err(|_| rows.no_column(&spec.field))?;
-    let data_type = field.data_type();
-    let ArrowType::FixedSizeList(item, dim) = data_type else {
-        return Err(ColumnType::float_vectors(rows.segment_id, &spec.field, data_type).into());
-    };
-    if *item.data_type() != ArrowType::Float32 {
-        return Err(ColumnType::float_vectors(rows.segment_id, &spec.field, data_type).into());
-    }
-    let want = usize::try_from(*dim).unwrap_or(0);
-    if spec.queries.dim != want {
-        let bytes = |dim: usize| dim * size_of::<f32>();
-        let (got_bytes, want_bytes) = (bytes(spec.queries.dim), bytes(want));
-        return Err(DimensionMismatch { got_bytes, want_bytes }.into());
-    }
-    if !matches!(spec.metric, MetricType::L2 | MetricType::Ip | MetricType::Cosine) {
-        return Err(MetricNotSupported { field: spec.field.clone(), metric: spec.metric }.into());
-    }
-    Ok(())
+/// The vectors of a chunk, and which of them count.
+struct Block {
+    /// The first row's number in the segment.
+    start: u32,
+    vectors: VectorData,
+    /// Of lists.
+    offsets: Option<OffsetBuffer<i32>>,
+    /// By row, or by element in a search of elements; `None` for all.
+    live: Option<Bitset>,
 }
 
-/// The best live rows for each query.
-pub(crate) fn search(
-    rows: &Rows,
-    live: &Live,
-    spec: &SearchSpec,
-) -> Result<Vec<Vec<Hit>>, SearchError> {
-    let mut best: Vec<Vec<Scored>> = vec![Vec::new(); spec.queries.nq()];
-    for chunk in rows.chunks.iter() {
-        let live = live.range(chunk.start, chunk.len);
-        if live.as_ref().is_some_and(|live| live.words().iter().all(|word| *word == 0)) {
-            continue;
+/// Everything an exact search reads.
+pub(crate) struct Exact<'t, 's> {
+    target: &'t Target<'s>,
+    blocks: Vec<Block>,
+    range: Option<Range>,
+    k: usize,
+}
+
+impl<'t, 's> Exact<'t, 's> {
+    pub(crate) fn new(
+        rows: &Rows,
+        live: &Live,
+        spec: &SearchSpec,
+        target: &'t Target<'s>,
+    ) -> Result<Self, SearchError> {
+        let mut blocks = Vec::with_capacity(rows.chunks.len());
+        for chunk in rows.chunks.iter() {
+            // Rows from before the field have no vector.
+            let Some(column) = chunk.column(target.field.id) else { continue };
+            let live = and_valid(live.range(chunk.start, chunk.len), column.nulls(), chunk.len);
+            if none_live(live.as_ref()) {
+                continue;
+            }
+            let block = Block::new(rows, chunk, column, live, spec, target)?;
+            blocks.extend(Some(block).filter(|block| !none_live(block.live.as_ref())));
         }
-        let column =
-            chunk.batch.column_by_name(&spec.field).ok_or_else(|| rows.no_column(&spec.field))?;
-        let (vectors, _) = float_vectors(rows.segment_id, &spec.field, column)?;
-        for (best, found) in best.iter_mut().zip(search_block(vectors, live.as_ref(), spec)) {
-            let found: Vec<_> = found
-                .into_iter()
-                .map(|hit| Scored::new(distance(spec.metric, hit.score), chunk.start + hit.row))
-                .collect();
-            *best = if best.is_empty() { found } else { merge_sorted(&[best, &found], spec.k) };
-        }
+        Ok(Self { target, blocks, range: range(spec), k: spec.k })
     }
-    Ok(best
-        .into_iter()
-        .map(|best| {
-            let hits = best.into_iter().map(|scored| IndexHit {
-                row: scored.row(),
-                score: score(spec.metric, scored.distance()),
+
+    /// The best `k` items for each query, best first.
+    pub(crate) fn top(&self) -> Result<Vec<Vec<Item>>, SearchError> {
+        let metric = self.target.metric;
+        let mut best: Vec<Vec<Item>> = vec![Vec::new(); self.target.nq];
+        for block in &self.blocks {
+            for (best, found) in best.iter_mut().zip(self.top_of(block)?) {
+                best.extend(found.into_iter().filter_map(|hit| block.item(hit, self.target.items)));
+                best.sort_unstable_by(|a, b| by_score(metric, a, b));
+                best.truncate(self.k);
+            }
+        }
+        Ok(best)
+    }
+
+    fn top_of(&self, block: &Block) -> Result<Vec<Vec<IndexHit>>, SearchError> {
+        let Self { target, k, .. } = *self;
+        let (metric, queries, live) = (target.metric, &target.queries, block.live.as_ref());
+        let Items::Lists(_) = target.items else {
+            return Ok(match &self.range {
+                None => exact_search(metric, queries, &block.vectors, live, k)?,
+                Some(range) => exact_range(metric, queries, &block.vectors, live, range, k)?,
             });
-            with_keys(rows, spec.metric, hits)
-        })
-        .collect())
+        };
+        let offsets = block.offsets.as_deref().unwrap_or_default();
+        let lists = Lists::new(&block.vectors, offsets)?;
+        (0..target.nq)
+            .map(|query| {
+                let of = target.list(query);
+                Ok(match &self.range {
+                    None => max_sim(metric, queries, of, lists, live, k)?,
+                    Some(range) => max_sim_range(metric, queries, of, lists, live, range, k)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Every live item for query `query`.
+    pub(crate) fn ranking(&self, query: usize) -> Result<Ranked, SearchError> {
+        let target = self.target;
+        let metric = target.metric;
+        let mut rest = Vec::new();
+        let one = target.one(query);
+        for block in &self.blocks {
+            let live = block.live.as_ref();
+            let scores = match &one {
+                None => {
+                    let offsets = block.offsets.as_deref().unwrap_or_default();
+                    let lists = Lists::new(&block.vectors, offsets)?;
+                    max_sim_all(metric, &target.queries, target.list(query), lists, live)?
+                }
+                Some(one) => {
+                    score_all(metric, one, &block.vectors, live)?.pop().unwrap_or_default()
+                }
+            };
+            for (row, score) in (0..).zip(scores) {
+                let within = self.range.as_ref().is_none_or(|range| range.contains(metric, score));
+                if !score.is_nan() && within {
+                    rest.extend(block.item(IndexHit { row, score }, target.items));
+                }
+            }
+        }
+        Ok(Ranked { metric, rest })
+    }
 }
 
-/// The best rows of one chunk for each query, numbered from the chunk's first.
-fn search_block(vectors: &[f32], live: Option<&Bitset>, spec: &SearchSpec) -> Vec<Vec<IndexHit>> {
-    let queries = &spec.queries;
-    let Some(range) = range(spec) else {
-        let values = &queries.values;
-        return brute_force_many(spec.metric, values, queries.dim, vectors, live, spec.k);
+impl Block {
+    fn new(
+        rows: &Rows,
+        chunk: &Chunk,
+        column: &ArrayRef,
+        live: Option<Bitset>,
+        spec: &SearchSpec,
+        target: &Target<'_>,
+    ) -> Result<Self, SearchError> {
+        let vectors = vector_data(rows.segment_id, target.field, column)?;
+        let mut block = Self { start: chunk.start, vectors, offsets: None, live };
+        if target.items == Items::Rows {
+            return Ok(block);
+        }
+        let wrong = || ColumnType::vectors(rows.segment_id, target.field);
+        let offsets = list_offsets(column).ok_or_else(wrong)?;
+        if target.items == Items::Elements {
+            block.live = Some(block.live_elements(rows, chunk, &offsets, spec)?);
+        }
+        block.offsets = Some(offsets);
+        Ok(block)
+    }
+
+    /// The elements of live rows that pass the filter's condition on elements.
+    fn live_elements(
+        &self,
+        rows: &Rows,
+        chunk: &Chunk,
+        offsets: &OffsetBuffer<i32>,
+        spec: &SearchSpec,
+    ) -> Result<Bitset, SearchError> {
+        let matches = match spec.filter.element_filter() {
+            Some(filter) => {
+                let batch = rows.batch(chunk, spec.filter.fields(), chunk.len)?;
+                Some(filter.evaluate(&batch)?)
+            }
+            None => None,
+        };
+        let mut live = Bitset::zeros(self.vectors.rows());
+        for row in 0..chunk.len as usize {
+            if self.live.as_ref().is_some_and(|live| !live.get(row)) {
+                continue;
+            }
+            for (n, element) in element_range(offsets, row).enumerate() {
+                let passes = matches.as_ref().is_none_or(|matches| {
+                    let start = matches.ends.get(row).copied().unwrap_or(usize::MAX);
+                    let end = matches.ends.get(row + 1).copied().unwrap_or(0);
+                    let at = start.saturating_add(n);
+                    at < end && at < matches.bits.len() && matches.bits.value(at)
+                });
+                if passes && element < live.len() {
+                    live.set(element);
+                }
+            }
+        }
+        Ok(live)
+    }
+
+    /// What `hit` of this block is in the segment.
+    fn item(&self, hit: IndexHit, items: Items<'_>) -> Option<Item> {
+        let score = hit.score;
+        if items != Items::Elements {
+            return Some(Item { score, row: self.start + hit.row, element: None });
+        }
+        let offsets = self.offsets.as_ref()?;
+        let after = offsets.partition_point(|start| i64::from(*start) <= i64::from(hit.row));
+        let row = after.checked_sub(1)?;
+        let first = u32::try_from(*offsets.get(row)?).ok()?;
+        let element = Some(hit.row.checked_sub(first)?);
+        Some(Item { score, row: self.start + u32::try_from(row).ok()?, element })
+    }
+}
+
+/// The elements of `row`.
+fn element_range(offsets: &OffsetBuffer<i32>, row: usize) -> std::ops::Range<usize> {
+    let at = |row: usize| offsets.get(row).and_then(|end| usize::try_from(*end).ok()).unwrap_or(0);
+    at(row)..at(row + 1)
+}
+
+fn none_live(live: Option<&Bitset>) -> bool {
+    live.is_some_and(|live| live.words().iter().all(|word| *word == 0))
+}
+
+/// `live` without the rows that have no value.
+pub(crate) fn and_valid(
+    live: Option<Bitset>,
+    nulls: Option<&NullBuffer>,
+    len: u32,
+) -> Option<Bitset> {
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return live;
     };
-    (0..queries.nq())
-        .map(|query| {
-            let query = queries.get(query);
-            brute_force_range(spec.metric, query, vectors, live, &range, spec.k)
-        })
-        .collect()
+    let words = nulls.inner().bit_chunks().iter_padded().collect();
+    let mut valid = Bitset::from_words(words, len as usize);
+    if let Some(live) = &live {
+        valid.and(live);
+    }
+    Some(valid)
 }
 
 /// The range that `spec` asks for, as indexes take it.
 pub(crate) fn range(spec: &SearchSpec) -> Option<Range> {
     spec.range.map(|bounds| Range { radius: bounds.radius, range_filter: bounds.range_filter })
-}
-
-/// `hits` with their keys: best first, ties by ascending key.
-pub(crate) fn with_keys(
-    rows: &Rows,
-    metric: MetricType,
-    hits: impl Iterator<Item = IndexHit>,
-) -> Vec<Hit> {
-    let mut hits: Vec<Hit> = hits
-        .filter_map(|hit| {
-            let (_, chunk) = rows.locate(hit.row).ok()?;
-            let key = chunk.keys.get((hit.row - chunk.start) as usize);
-            Some(Hit { score: hit.score, row: hit.row, key })
-        })
-        .collect();
-    hits.sort_by(|a, b| {
-        let (near, far) = (distance(metric, a.score), distance(metric, b.score));
-        near.total_cmp(&far).then_with(|| a.key.cmp(&b.key)).then(a.row.cmp(&b.row))
-    });
-    hits
-}
-
-/// The score as a distance: smaller is better.
-fn distance(metric: MetricType, score: f32) -> f32 {
-    if metric.larger_is_better() { 0.0 - score } else { score }
-}
-
-/// The inverse of [`distance`].
-fn score(metric: MetricType, distance: f32) -> f32 {
-    if metric.larger_is_better() { 0.0 - distance } else { distance }
 }

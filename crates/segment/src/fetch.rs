@@ -1,22 +1,25 @@
 //! Reading the columns of rows found before.
 //!
-//! Cost: proportional to the rows asked for; vectors are copied once, from the chunk to the result.
+//! Cost: proportional to the rows asked for; values are copied once, from the chunk to the result.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, RecordBatchOptions,
-    UInt32Array, UInt64Array,
+    Array, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, UInt64Array, make_array,
 };
 use arrow::compute;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::error::ArrowError;
 
-use milvus_types::Timestamp;
 use milvus_types::columns::TIMESTAMP_COLUMN;
+use milvus_types::{FieldSchema, Timestamp};
 
-use crate::chunk::{Rows, float_vectors, is_float_vector};
+use crate::chunk::Rows;
+use crate::constant::constant;
 use crate::error::FetchError;
+
+/// Where a row lies: chunk, and row in the chunk.
+type Place = (usize, usize);
 
 /// The named columns of `wanted`, in that order. `$timestamp` is a column like others.
 pub(crate) fn fetch(
@@ -25,11 +28,8 @@ pub(crate) fn fetch(
     wanted: &[u32],
     columns: &[String],
 ) -> Result<RecordBatch, FetchError> {
-    let mut places = Vec::with_capacity(wanted.len());
-    for row in wanted {
-        let (index, chunk) = rows.locate(*row)?;
-        places.push((index, (*row - chunk.start) as usize));
-    }
+    let places = places(rows, wanted)?;
+    let failed = |source| FetchError::Gather { segment_id: rows.segment_id, source };
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays = Vec::with_capacity(columns.len());
     for name in columns {
@@ -39,66 +39,79 @@ pub(crate) fn fetch(
             arrays.push(Arc::new(UInt64Array::from_iter_values(values)) as ArrayRef);
             continue;
         }
-        let index = rows.schema.index_of(name).map_err(|_| rows.no_column(name))?;
-        fields.push(Arc::clone(&rows.schema.fields()[index]));
-        arrays.push(
-            gather(rows, name, index, wanted, &places)
-                .map_err(|source| FetchError::Gather { segment_id: rows.segment_id, source })?,
-        );
+        let index = rows.schema.arrow().index_of(name).map_err(|_| rows.no_column(name))?;
+        let field = &rows.schema.arrow().fields()[index];
+        let array = gather(rows, &rows.schema.fields()[index], &places).map_err(failed)?;
+        // Rows from before a field that must have values have none.
+        let nullable = field.is_nullable() || array.null_count() > 0;
+        fields.push(match nullable == field.is_nullable() {
+            true => Arc::clone(field),
+            false => Arc::new(field.as_ref().clone().with_nullable(true)),
+        });
+        arrays.push(array);
     }
     let options = RecordBatchOptions::new().with_row_count(Some(wanted.len()));
     RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)
+        .map_err(failed)
+}
+
+/// The column called `name` of `wanted`.
+pub(crate) fn column(rows: &Rows, name: &str, wanted: &[u32]) -> Result<ArrayRef, FetchError> {
+    let field = rows.schema.field(name).ok_or_else(|| rows.no_column(name))?;
+    gather(rows, field, &places(rows, wanted)?)
         .map_err(|source| FetchError::Gather { segment_id: rows.segment_id, source })
 }
 
-/// Column number `index` of `wanted`, which lie at `places` (chunk, row in the chunk).
-fn gather(
-    rows: &Rows,
-    name: &str,
-    index: usize,
-    wanted: &[u32],
-    places: &[(usize, usize)],
-) -> Result<ArrayRef, ArrowError> {
-    let column = |chunk: usize| rows.chunks[chunk].batch.column(index);
-    let data_type = rows.schema.field(index).data_type();
-    let nulls = rows.chunks.iter().any(|chunk| chunk.batch.column(index).is_nullable());
-    if is_float_vector(data_type) && !nulls {
-        return gather_vectors(rows, name, index, places);
+fn places(rows: &Rows, wanted: &[u32]) -> Result<Vec<Place>, FetchError> {
+    let mut places = Vec::with_capacity(wanted.len());
+    for row in wanted {
+        let (index, chunk) = rows.locate(*row)?;
+        places.push((index, (*row - chunk.start) as usize));
     }
-    match &*rows.chunks {
-        [] => Ok(arrow::array::new_empty_array(data_type)),
-        [chunk] => {
-            let wanted = UInt32Array::from_iter_values(wanted.iter().map(|row| row - chunk.start));
-            compute::take(column(0), &wanted, None)
-        }
-        chunks => {
-            let arrays: Vec<&dyn Array> = (0..chunks.len()).map(|c| &**column(c)).collect();
-            compute::interleave(&arrays, places)
-        }
-    }
+    Ok(places)
 }
 
-fn gather_vectors(
-    rows: &Rows,
-    name: &str,
-    index: usize,
-    places: &[(usize, usize)],
-) -> Result<ArrayRef, ArrowError> {
-    let ArrowType::FixedSizeList(item, size) = rows.schema.field(index).data_type() else {
-        return Err(ArrowError::SchemaError(format!("column {name} holds no vectors")));
-    };
-    let mut vectors = Vec::with_capacity(rows.chunks.len());
+/// The values of `field` at `places`.
+fn gather(rows: &Rows, field: &FieldSchema, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(rows.chunks.len());
+    // Where a chunk's values are among `arrays`; chunks without the column share one row.
+    let mut sources = Vec::with_capacity(rows.chunks.len());
+    let mut missing = None;
     for chunk in rows.chunks.iter() {
-        let column = chunk.batch.column(index);
-        let (values, dim) = float_vectors(rows.segment_id, name, column)
-            .map_err(|error| ArrowError::SchemaError(error.to_string()))?;
-        vectors.push((values, dim));
+        match chunk.column(field.id) {
+            Some(column) => {
+                sources.push((arrays.len(), true));
+                arrays.push(Arc::clone(column));
+            }
+            None => {
+                let at = *missing.get_or_insert_with(|| {
+                    arrays.push(constant(field, 1));
+                    arrays.len() - 1
+                });
+                sources.push((at, false));
+            }
+        }
     }
-    let mut values = Vec::with_capacity(places.len() * usize::try_from(*size).unwrap_or(0));
-    for (chunk, row) in places {
-        let (vectors, dim) = vectors[*chunk];
-        values.extend_from_slice(&vectors[row * dim..(row + 1) * dim]);
+    if arrays.is_empty() || places.is_empty() {
+        return Ok(constant(field, 1).slice(0, 0));
     }
-    let values = Arc::new(Float32Array::from(values));
-    Ok(Arc::new(FixedSizeListArray::try_new(Arc::clone(item), *size, values, None)?))
+    let places = places.iter().map(|(chunk, row)| match sources[*chunk] {
+        (array, true) => (array, *row),
+        (array, false) => (array, 0),
+    });
+    let flat = !matches!(
+        arrays[0].data_type(),
+        ArrowType::List(_) | ArrowType::FixedSizeList(..) | ArrowType::FixedSizeBinary(_)
+    );
+    if flat {
+        let arrays: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
+        return compute::interleave(&arrays, &places.collect::<Vec<_>>());
+    }
+    // Slots of null vectors are copied with the others, so that elements never become null.
+    let data: Vec<_> = arrays.iter().map(|array| array.to_data()).collect();
+    let mut gathered = MutableArrayData::new(data.iter().collect(), false, places.len());
+    for (array, row) in places {
+        gathered.try_extend(array, row, row + 1)?;
+    }
+    Ok(make_array(gathered.freeze()))
 }

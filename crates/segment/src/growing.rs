@@ -8,29 +8,33 @@
 //!   at most log2([`CHUNK_ROWS`]) times, and `n` rows lie in about `n / CHUNK_ROWS` chunks plus
 //!   log2(CHUNK_ROWS) small ones, however they came.
 //!
+//! - When the collection's schema changes, rows keep the columns they came with; see
+//!   [`crate::schema`]. Rows that follow an older schema, or a newer one, are taken all the same.
+//!
 //! Not here: the log that makes inserts durable, sealing and flushing (`streaming`).
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{RecordBatch, StringArray, UInt64Array};
+use arrow::array::{Array, ArrayRef, BooleanBufferBuilder, RecordBatch, StringArray, UInt64Array};
 use arrow::compute;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use milvus_expr::Plan;
 use milvus_format::RowChunk;
-use milvus_types::{PartitionId, PkType, PrimaryKeys, SegmentId, Timestamp};
+use milvus_types::{FieldId, PartitionId, PkType, PrimaryKeys, SegmentId, Timestamp};
 use parking_lot::{Mutex, RwLock};
 
-use crate::chunk::{Chunk, Rows, batch_bytes};
+use crate::chunk::{Chunk, Rows, batch_bytes, field_id};
 use crate::deletes::{DeleteBitmap, DeleteSnapshot};
-use crate::error::{
-    ColumnNotFound, ColumnType, FetchError, InsertError, OpenError, QueryError, SearchError,
-};
+use crate::error::{FetchError, InsertError, QueryError, SearchError};
+use crate::expiry::Expiry;
 use crate::live::{Live, Visibility};
+use crate::schema::SegmentSchema;
 use crate::segment::{Segment, select};
 use crate::spec::{Hit, SearchSpec, Selection};
-use crate::{exact, fetch};
+use crate::target::Target;
+use crate::{fetch, search};
 
 /// The most rows to which small inserts are merged.
 pub const CHUNK_ROWS: u32 = 8192;
@@ -40,9 +44,7 @@ pub const CHUNK_ROWS: u32 = 8192;
 pub struct GrowingSegment {
     id: SegmentId,
     partition_id: PartitionId,
-    schema: SchemaRef,
-    pk_type: PkType,
-    pk_column: usize,
+    schema: RwLock<Arc<SegmentSchema>>,
     deletes: DeleteBitmap,
     state: RwLock<State>,
     /// Held by the one insert under way, so that merging needs no lock that readers take.
@@ -58,38 +60,26 @@ struct State {
 }
 
 impl GrowingSegment {
-    /// An empty segment for rows of `schema` (of `milvus_types::columns::arrow_schema`), of which
-    /// `pk_field` is the primary key.
-    pub fn new(
-        id: SegmentId,
-        partition_id: PartitionId,
-        schema: SchemaRef,
-        pk_field: &str,
-    ) -> Result<Self, OpenError> {
-        let no_column = || ColumnNotFound { segment_id: id, column: pk_field.to_owned() };
-        let pk_column = schema.index_of(pk_field).map_err(|_| no_column())?;
-        let data_type = schema.field(pk_column).data_type();
-        let keys = PrimaryKeys::from_array(&arrow::array::new_empty_array(data_type));
-        let keys = keys.ok_or_else(|| ColumnType::primary_key(id, pk_field, data_type))?;
-        Ok(Self {
+    /// An empty segment for rows of `schema`.
+    pub fn new(id: SegmentId, partition_id: PartitionId, schema: Arc<SegmentSchema>) -> Self {
+        Self {
             id,
             partition_id,
-            pk_type: keys.pk_type(),
-            schema,
-            pk_column,
+            schema: RwLock::new(schema),
             deletes: DeleteBitmap::default(),
             state: RwLock::new(State { chunks: Arc::new([]), runs: Vec::new(), bytes: 0 }),
             writer: Mutex::new(()),
-        })
+        }
     }
 
-    /// The Arrow schema of its rows.
-    pub fn schema(&self) -> &SchemaRef {
-        &self.schema
+    /// The schema it answers by.
+    pub fn schema(&self) -> Arc<SegmentSchema> {
+        Arc::clone(&self.schema.read())
     }
 
-    /// Adds `rows`, which have the schema's columns in their order, at `timestamp`, which is not
-    /// before that of any earlier insert. Gives the numbers of the rows.
+    /// Adds `rows` at `timestamp`, which is not before that of any earlier insert. Gives the numbers
+    /// of the rows. Columns are matched by field: those the schema lacks are left out, those that
+    /// `rows` lack must be ones that rows can be without.
     pub fn insert(
         &self,
         timestamp: Timestamp,
@@ -114,9 +104,10 @@ impl GrowingSegment {
             return Ok(start..end);
         }
         let schema_error = |source| InsertError::Schema { segment_id: self.id, source };
-        let rows = self.conform(&rows).map_err(schema_error)?;
+        let schema = self.schema();
+        let rows = conform(&schema, &rows).map_err(schema_error)?;
         let bytes = batch_bytes(&rows);
-        let chunks = self.append(&chunks, rows).map_err(schema_error)?;
+        let chunks = append(&schema, &chunks, rows).map_err(schema_error)?;
 
         let mut state = self.state.write();
         state.chunks = chunks;
@@ -125,48 +116,6 @@ impl GrowingSegment {
             state.runs.push((start, timestamp));
         }
         Ok(start..end)
-    }
-
-    /// `rows` under this segment's own schema.
-    fn conform(&self, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let named = rows.schema_ref().fields().iter().map(|field| field.name());
-        if !self.schema.fields().iter().map(|field| field.name()).eq(named.clone()) {
-            let got: Vec<_> = named.collect();
-            let want: Vec<_> = self.schema.fields().iter().map(|field| field.name()).collect();
-            return Err(ArrowError::SchemaError(format!("got columns {got:?}, want {want:?}")));
-        }
-        RecordBatch::try_new(Arc::clone(&self.schema), rows.columns().to_vec())
-    }
-
-    /// `chunks` with `rows` behind them, small neighbours merged.
-    fn append(
-        &self,
-        chunks: &[Arc<Chunk>],
-        rows: RecordBatch,
-    ) -> Result<Arc<[Arc<Chunk>]>, ArrowError> {
-        let mut len = u32::try_from(rows.num_rows())
-            .map_err(|_| ArrowError::ComputeError("too many rows".to_owned()))?;
-        let mut keep = chunks.len();
-        while let Some(last) = keep.checked_sub(1).and_then(|last| chunks.get(last))
-            && last.len <= len
-            && last.len + len <= CHUNK_ROWS
-        {
-            len += last.len;
-            keep -= 1;
-        }
-        let (kept, merged) = chunks.split_at(keep);
-        let start = kept.last().map_or(0, |chunk| chunk.end());
-        let batch = if merged.is_empty() {
-            rows
-        } else {
-            let parts = merged.iter().map(|chunk| &chunk.batch).chain([&rows]);
-            compute::concat_batches(&self.schema, parts)?
-        };
-        let keys = PrimaryKeys::from_array(batch.column(self.pk_column)).ok_or_else(|| {
-            ArrowError::SchemaError("the primary key is no integer and no string".to_owned())
-        })?;
-        let chunk = Arc::new(Chunk::new(start, len, batch, keys));
-        Ok(kept.iter().cloned().chain([chunk]).collect())
     }
 
     /// When the first row came.
@@ -184,23 +133,39 @@ impl GrowingSegment {
         self.state.read().bytes
     }
 
-    /// All rows with their timestamps, in order, as a segment file takes them.
-    pub fn chunks(&self) -> Vec<RowChunk> {
+    /// All rows with their timestamps, in order, as a segment file takes them: with every column of
+    /// the schema given.
+    pub fn chunks(&self) -> Result<(SchemaRef, Vec<RowChunk>), ArrowError> {
         let (rows, runs) = {
+            let schema = self.schema();
             let state = self.state.read();
-            (self.view(&state), state.runs.clone())
+            (view(self.id, schema, &state), state.runs.clone())
         };
-        let chunk = |chunk: &Arc<Chunk>| RowChunk {
-            rows: chunk.batch.clone(),
-            timestamps: timestamps(&runs, chunk.start..chunk.end()),
-        };
-        rows.chunks.iter().map(chunk).collect()
+        let columns: Vec<Vec<ArrayRef>> = rows
+            .chunks
+            .iter()
+            .map(|chunk| rows.schema.fields().iter().map(|f| chunk.column_or_constant(f)).collect())
+            .collect();
+        let nulls = |at: usize| columns.iter().any(|columns| columns[at].null_count() > 0);
+        let fields = rows.schema.arrow().fields().iter().enumerate().map(|(at, field)| {
+            let nullable = field.is_nullable() || nulls(at);
+            Arc::new(field.as_ref().clone().with_nullable(nullable))
+        });
+        let schema: SchemaRef = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let chunks = rows.chunks.iter().zip(columns).map(|(chunk, columns)| {
+            Ok(RowChunk {
+                rows: RecordBatch::try_new(Arc::clone(&schema), columns)?,
+                timestamps: timestamps(&runs, chunk.start..chunk.end()),
+            })
+        });
+        let chunks = chunks.collect::<Result<_, ArrowError>>()?;
+        Ok((schema, chunks))
     }
 
     /// The keys of all rows, in order.
     pub fn keys(&self) -> PrimaryKeys {
         let rows = self.rows_now();
-        match self.pk_type {
+        match rows.schema.pk_type() {
             PkType::Int64 => {
                 let mut keys = Vec::with_capacity(rows.len() as usize);
                 for chunk in rows.chunks.iter() {
@@ -220,35 +185,114 @@ impl GrowingSegment {
         }
     }
 
-    fn view(&self, state: &State) -> Rows {
-        Rows {
-            segment_id: self.id,
-            schema: Arc::clone(&self.schema),
-            pk_type: self.pk_type,
-            chunks: Arc::clone(&state.chunks),
-        }
-    }
-
     fn rows_now(&self) -> Rows {
-        self.view(&self.state.read())
+        let schema = self.schema();
+        view(self.id, schema, &self.state.read())
     }
 
     /// The rows, and what a snapshot at `mvcc` sees of them.
-    fn at(&self, mvcc: Timestamp) -> (Rows, Visibility) {
-        let (rows, visible) = {
+    fn at(&self, mvcc: Timestamp, expiry: &Expiry) -> (Rows, Visibility) {
+        let schema = self.schema();
+        let (rows, visible, expired) = {
             let state = self.state.read();
-            let rows = self.view(&state);
-            let first_hidden = state.runs.partition_point(|(_, ts)| *ts <= mvcc);
-            let visible = state.runs.get(first_hidden).map_or(rows.len(), |(row, _)| *row);
-            (rows, visible)
+            let rows = view(self.id, schema, &state);
+            let visible = state.first_after(|ts| ts <= mvcc).unwrap_or(rows.len());
+            let before = expiry.rows_before;
+            let expired = before
+                .map_or(0, |before| state.first_after(|ts| ts < before).unwrap_or(rows.len()));
+            (rows, visible, expired.min(visible))
         };
-        (rows, Visibility { rows: visible, alive: self.deletes.alive(visible, mvcc) })
+        let alive = self.deletes.alive(visible, mvcc);
+        let fresh = (expired > 0).then(|| {
+            let mut fresh = BooleanBufferBuilder::new(visible as usize);
+            fresh.append_n(expired as usize, false);
+            fresh.append_n((visible - expired) as usize, true);
+            fresh.finish()
+        });
+        let unexpired = expiry.unexpired(&rows, visible);
+        let visibility = Visibility { rows: visible, alive };
+        (rows, visibility.and(fresh).and(unexpired))
     }
+}
+
+fn view(segment_id: SegmentId, schema: Arc<SegmentSchema>, state: &State) -> Rows {
+    Rows { segment_id, schema, chunks: Arc::clone(&state.chunks) }
+}
+
+/// The columns of `rows` that `schema` has, in its order and under its names.
+fn conform(schema: &SegmentSchema, rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let given = rows.schema_ref().fields();
+    let find = |id: FieldId, name: &str| {
+        let of = |at: usize| field_id(&given[at]);
+        (0..given.len())
+            .find(|at| of(*at) == Some(id))
+            // Rows that do not say which fields they have are taken at their names.
+            .or_else(|| (0..given.len()).find(|at| of(*at).is_none() && given[*at].name() == name))
+    };
+    let mut fields = Vec::with_capacity(given.len());
+    let mut columns = Vec::with_capacity(given.len());
+    for (field, column) in schema.fields().iter().zip(schema.arrow().fields()) {
+        match find(field.id, &field.name) {
+            Some(at) => {
+                fields.push(Arc::clone(column));
+                columns.push(Arc::clone(rows.column(at)));
+            }
+            None if field.nullable || field.default_value.is_some() || field.is_dynamic => {}
+            None => {
+                let names = given.iter().map(|field| field.name());
+                return Err(ArrowError::SchemaError(format!(
+                    "got columns {:?}, want {} too",
+                    names.collect::<Vec<_>>(),
+                    field.name
+                )));
+            }
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// `chunks` with `rows` behind them, small neighbours of the same columns merged.
+fn append(
+    schema: &SegmentSchema,
+    chunks: &[Arc<Chunk>],
+    rows: RecordBatch,
+) -> Result<Arc<[Arc<Chunk>]>, ArrowError> {
+    let mut len = u32::try_from(rows.num_rows())
+        .map_err(|_| ArrowError::ComputeError("too many rows".to_owned()))?;
+    let mut keep = chunks.len();
+    while let Some(last) = keep.checked_sub(1).and_then(|last| chunks.get(last))
+        && last.len <= len
+        && last.len + len <= CHUNK_ROWS
+        && last.batch.schema_ref() == rows.schema_ref()
+    {
+        len += last.len;
+        keep -= 1;
+    }
+    let (kept, merged) = chunks.split_at(keep);
+    let start = kept.last().map_or(0, |chunk| chunk.end());
+    let batch = if merged.is_empty() {
+        rows
+    } else {
+        let parts = merged.iter().map(|chunk| &chunk.batch).chain([&rows]);
+        compute::concat_batches(rows.schema_ref(), parts)?
+    };
+    let keys = batch.column_by_name(&schema.primary_key().name);
+    let keys = keys.and_then(|keys| PrimaryKeys::from_array(keys)).ok_or_else(|| {
+        ArrowError::SchemaError("the primary key is no integer and no string".to_owned())
+    })?;
+    let chunk = Arc::new(Chunk::new(start, len, batch, keys));
+    Ok(kept.iter().cloned().chain([chunk]).collect())
 }
 
 impl State {
     fn newest(&self) -> Option<Timestamp> {
         self.runs.last().map(|(_, ts)| *ts)
+    }
+
+    /// The first row behind those whose timestamps are `early`, if there is one.
+    fn first_after(&self, early: impl Fn(Timestamp) -> bool) -> Option<u32> {
+        let runs = self.runs.partition_point(|(_, ts)| early(*ts));
+        self.runs.get(runs).map(|(row, _)| *row)
     }
 }
 
@@ -286,10 +330,10 @@ impl Segment for GrowingSegment {
     }
 
     fn search(&self, spec: &SearchSpec) -> Result<Vec<Vec<Hit>>, SearchError> {
-        let (rows, visibility) = self.at(spec.mvcc);
-        exact::check(&rows, spec)?;
-        let live = Live::find(&rows, visibility, &spec.filter, |keys| rows.find_keys(keys))?;
-        exact::search(&rows, &live, spec)
+        let (rows, visibility) = self.at(spec.mvcc, &spec.expiry);
+        let target = Target::new(&rows, spec)?;
+        let live = Live::find(&rows, visibility, &spec.filter, None, |keys| rows.find_keys(keys))?;
+        search::search(&rows, &live, spec, &target, None)
     }
 
     fn select(
@@ -297,15 +341,16 @@ impl Segment for GrowingSegment {
         filter: &Plan,
         keys: Option<&PrimaryKeys>,
         mvcc: Timestamp,
+        expiry: &Expiry,
         limit: Option<usize>,
     ) -> Result<Selection, QueryError> {
-        let (rows, visibility) = self.at(mvcc);
-        select(&rows, visibility, filter, keys, limit, |keys| rows.find_keys(keys))
+        let (rows, visibility) = self.at(mvcc, expiry);
+        select(&rows, visibility, filter, keys, limit, None, |keys| rows.find_keys(keys))
     }
 
-    fn count(&self, filter: &Plan, mvcc: Timestamp) -> Result<u64, QueryError> {
-        let (rows, visibility) = self.at(mvcc);
-        Ok(Live::find(&rows, visibility, filter, |keys| rows.find_keys(keys))?.count())
+    fn count(&self, filter: &Plan, mvcc: Timestamp, expiry: &Expiry) -> Result<u64, QueryError> {
+        let (rows, visibility) = self.at(mvcc, expiry);
+        Ok(Live::find(&rows, visibility, filter, None, |keys| rows.find_keys(keys))?.count())
     }
 
     fn fetch(&self, rows: &[u32], columns: &[String]) -> Result<RecordBatch, FetchError> {
@@ -325,5 +370,9 @@ impl Segment for GrowingSegment {
         let state = self.state.read();
         let runs = state.runs.capacity() * size_of::<(u32, Timestamp)>();
         state.bytes + runs as u64 + self.deletes.memory_bytes()
+    }
+
+    fn set_schema(&self, schema: Arc<SegmentSchema>) {
+        *self.schema.write() = schema;
     }
 }

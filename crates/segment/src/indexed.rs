@@ -1,35 +1,82 @@
 //! Search through a vector index.
 
-use milvus_index::{VectorIndex, check_search_params};
+use arrow::array::Array;
+use milvus_index::{Hit as IndexHit, Range, SearchParams, VectorIndex, check_search_params};
+use milvus_kernel::Bitset;
+use milvus_types::MetricType;
+use rustc_hash::FxHashSet;
 
 use crate::chunk::Rows;
 use crate::error::SearchError;
-use crate::exact::{range, with_keys};
+use crate::exact::{and_valid, range};
 use crate::live::Live;
-use crate::spec::{Hit, SearchSpec};
+use crate::ranking::{Item, Widening, find};
+use crate::spec::SearchSpec;
+use crate::target::Target;
 
-/// The best live rows for each query, as `index` finds them. Search parameters are the index's to
-/// judge.
-pub(crate) fn search(
-    rows: &Rows,
-    index: &dyn VectorIndex,
-    live: &Live,
-    spec: &SearchSpec,
-) -> Result<Vec<Vec<Hit>>, SearchError> {
-    let params = check_search_params(index.index_type(), spec.k, &spec.params)?;
-    let live = live.range(0, rows.len());
-    let range = range(spec);
-    let mut found = Vec::with_capacity(spec.k.min(rows.len() as usize));
-    Ok((0..spec.queries.nq())
-        .map(|query| {
-            let query = spec.queries.get(query);
-            match &range {
-                None => index.search(query, spec.k, &params, live.as_ref(), &mut found),
-                Some(range) => {
-                    index.range_search(query, range, spec.k, live.as_ref(), &mut found);
-                }
-            }
-            with_keys(rows, spec.metric, found.drain(..))
-        })
-        .collect())
+/// A search through an index. Search parameters are the index's to judge.
+pub(crate) struct Indexed<'t, 's> {
+    target: &'t Target<'s>,
+    index: &'t dyn VectorIndex,
+    params: SearchParams,
+    range: Option<Range>,
+    live: Option<Bitset>,
+    k: usize,
+}
+
+impl<'t, 's> Indexed<'t, 's> {
+    pub(crate) fn new(
+        rows: &Rows,
+        index: &'t dyn VectorIndex,
+        live: &Live,
+        spec: &SearchSpec,
+        target: &'t Target<'s>,
+    ) -> Result<Self, SearchError> {
+        let params = check_search_params(index.index_type(), spec.k, &spec.params)?;
+        let mut live = live.range(0, rows.len());
+        for chunk in rows.chunks.iter() {
+            let nulls = chunk.column(target.field.id).and_then(|column| column.nulls());
+            live = and_valid(live, nulls, rows.len());
+        }
+        Ok(Self { target, index, params, range: range(spec), live, k: spec.k })
+    }
+
+    /// The best `k` rows for each query, as the index finds them.
+    pub(crate) fn top(&self) -> Vec<Vec<Item>> {
+        let mut found = Vec::new();
+        let item = |hit: &IndexHit| Item { score: hit.score, row: hit.row, element: None };
+        let mut top = |query: usize| {
+            let vector = self.target.queries.row(query);
+            let (range, live) = (self.range.as_ref(), self.live.as_ref());
+            find(self.index, vector, &self.params, range, live, self.k, &mut found);
+            found.iter().map(item).collect()
+        };
+        (0..self.target.nq).map(&mut top).collect()
+    }
+
+    /// All rows for query `query`, those at or behind score `from` where given.
+    pub(crate) fn ranking(&self, query: usize, from: Option<f32>) -> Widening<'_> {
+        let metric = self.target.metric;
+        Widening {
+            index: self.index,
+            query: self.target.queries.row(query),
+            params: self.params,
+            range: match from {
+                Some(from) => Some(narrowed(metric, self.range, from)),
+                None => self.range,
+            },
+            live: self.live.as_ref(),
+            given: FxHashSet::default(),
+            exhausted: false,
+        }
+    }
+}
+
+/// The part of `range` that is at or behind `from`.
+fn narrowed(metric: MetricType, range: Option<Range>, from: f32) -> Range {
+    let larger = metric.larger_is_better();
+    let everything = if larger { f32::NEG_INFINITY } else { f32::INFINITY };
+    let inner = range.and_then(|range| range.range_filter);
+    let inner = inner.map_or(from, |inner| if larger { inner.min(from) } else { inner.max(from) });
+    Range { radius: range.map_or(everything, |range| range.radius), range_filter: Some(inner) }
 }

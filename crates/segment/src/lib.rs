@@ -8,27 +8,40 @@
 //! Sans-IO: a segment is given bytes and batches; `streaming` and `query` do the waiting.
 #![warn(missing_docs)]
 
+mod boost;
 mod chunk;
+mod constant;
 mod deletes;
 mod error;
 mod exact;
+mod expiry;
 mod fetch;
+mod group;
 mod growing;
 mod indexed;
 mod live;
+mod ranking;
+mod schema;
 mod sealed;
+mod search;
 mod segment;
 mod select;
 mod spec;
+mod target;
 mod vectors;
 
 pub use deletes::{DeleteBitmap, DeleteSnapshot, merge_deletes};
 pub use error::{
-    ColumnNotFound, ColumnType, DimensionMismatch, FetchError, FilterError, InsertError,
-    MetricNotSupported, OpenError, QueryError, RowOutOfRange, SearchError,
+    ColumnNotFound, ColumnType, DimensionMismatch, FetchError, FilterError, GroupCast, InsertError,
+    MetricNotSupported, OpenError, QueryError, RowOutOfRange, SchemaError, SearchError,
 };
+pub use expiry::Expiry;
 pub use growing::{CHUNK_ROWS, GrowingSegment};
+pub use schema::SegmentSchema;
 pub use sealed::{SealedParts, SealedSegment, SegmentIndex};
 pub use segment::Segment;
-pub use spec::{Hit, Queries, RangeBounds, SearchSpec, Selection};
-pub use vectors::vectors;
+pub use spec::{
+    Boost, BoostMode, Boosts, Cursor, GroupBy, GroupField, GroupValue, Hit, Queries, RandomScore,
+    RangeBounds, SearchSpec, Selection, result_order,
+};
+pub use vectors::{vector_data, vector_type};

@@ -7,6 +7,7 @@ use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::BooleanBuffer;
 use milvus_expr::Plan;
 use milvus_kernel::Bitset;
+use milvus_scalar::ScalarIndexSet;
 use milvus_types::PrimaryKeys;
 
 use crate::chunk::Rows;
@@ -24,6 +25,15 @@ pub(crate) struct Visibility {
 impl Visibility {
     pub(crate) fn sees(&self, row: u32) -> bool {
         row < self.rows && self.alive.as_ref().is_none_or(|alive| alive.value(row as usize))
+    }
+
+    /// Without the rows whose bit is 0.
+    pub(crate) fn and(self, bits: Option<BooleanBuffer>) -> Self {
+        let alive = match (self.alive, bits) {
+            (Some(alive), Some(bits)) => Some(&alive & &bits),
+            (alive, bits) => alive.or(bits),
+        };
+        Self { rows: self.rows, alive }
     }
 
     /// The live ones among `rows`.
@@ -47,11 +57,13 @@ pub(crate) enum Live {
 }
 
 impl Live {
-    /// The live rows of `rows`; `find_keys` gives the rows that have one of some keys.
+    /// The live rows of `rows`; `find_keys` gives the rows that have one of some keys. Conditions
+    /// that `indexes` know are not evaluated.
     pub(crate) fn find(
         rows: &Rows,
         visibility: Visibility,
         filter: &Plan,
+        indexes: Option<&ScalarIndexSet>,
         find_keys: impl FnOnce(&PrimaryKeys) -> Vec<u32>,
     ) -> Result<Self, FilterError> {
         if filter.always_false() {
@@ -66,13 +78,15 @@ impl Live {
                 Some(alive) => Self::Some(alive),
             });
         }
+        let bound = indexes.filter(|_| filter.has_leaves()).map(|indexes| filter.bind(indexes));
+        let bound = bound.filter(milvus_expr::BoundPlan::is_indexed);
         let mut passed = BooleanBufferBuilder::new(visibility.rows as usize);
         for (chunk, len) in rows.visible(visibility.rows) {
-            if len == chunk.len {
-                passed.append_buffer(&filter.evaluate(&chunk.batch)?);
-            } else {
-                passed.append_buffer(&filter.evaluate(&chunk.batch.slice(0, len as usize))?);
-            }
+            let batch = rows.batch(chunk, filter.fields(), len)?;
+            passed.append_buffer(&match &bound {
+                Some(bound) => bound.evaluate(&batch, chunk.start)?,
+                None => filter.evaluate_from(&batch, chunk.start)?,
+            });
         }
         let passed = passed.finish();
         Ok(Self::Some(match visibility.alive {

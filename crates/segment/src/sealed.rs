@@ -12,23 +12,28 @@ use arrow::buffer::BooleanBuffer;
 use milvus_expr::Plan;
 use milvus_format::{KeyIndex, SegmentFile};
 use milvus_index::VectorIndex;
-use milvus_types::{MetricType, PartitionId, PkType, PrimaryKeys, SegmentId, Timestamp};
+use milvus_scalar::{ScalarIndex, ScalarIndexSet};
+use milvus_types::{FieldId, MetricType, PartitionId, PkType, PrimaryKeys, SegmentId, Timestamp};
+use parking_lot::RwLock;
 
-use crate::chunk::{Chunk, Rows};
+use crate::chunk::{Chunk, Rows, field_id};
 use crate::deletes::{DeleteBitmap, DeleteSnapshot};
 use crate::error::{
     ColumnNotFound, ColumnType, FetchError, FilterError, OpenError, QueryError, SearchError,
 };
+use crate::expiry::Expiry;
 use crate::live::{Live, Visibility};
+use crate::schema::SegmentSchema;
 use crate::segment::{Segment, select};
 use crate::spec::{Hit, SearchSpec, Selection};
-use crate::{exact, fetch, indexed};
+use crate::target::Target;
+use crate::{fetch, search};
 
 /// A vector index of a sealed segment.
 #[derive(Clone)]
 pub struct SegmentIndex {
-    /// The indexed field's name.
-    pub field: String,
+    /// The indexed field.
+    pub field: FieldId,
     /// The metric it was built for.
     pub metric: MetricType,
     /// The open index.
@@ -49,14 +54,16 @@ pub struct SealedParts {
     pub id: SegmentId,
     /// The partition its rows are in.
     pub partition_id: PartitionId,
-    /// The name of the primary key field.
-    pub pk_field: String,
+    /// The collection's current schema.
+    pub schema: Arc<SegmentSchema>,
     /// The open columns.
     pub file: SegmentFile,
     /// Deleted rows: of the delete files and those that no file has yet, in any order.
     pub deletes: Vec<(u32, Timestamp)>,
-    /// The indexes built on it.
+    /// The vector indexes built on it.
     pub indexes: Vec<SegmentIndex>,
+    /// The scalar indexes built on it.
+    pub scalar_indexes: Vec<Arc<dyn ScalarIndex>>,
     /// Primary key to row; without it keys are found by sorting the key column once.
     pub key_index: Option<KeyIndex>,
 }
@@ -66,21 +73,35 @@ pub struct SealedParts {
 pub struct SealedSegment {
     id: SegmentId,
     partition_id: PartitionId,
-    rows: Rows,
+    len: u32,
+    pk_type: PkType,
+    rows: RwLock<Rows>,
     timestamps: arrow::array::UInt64Array,
+    min_ts: Timestamp,
     max_ts: Timestamp,
     deletes: DeleteBitmap,
     indexes: Vec<SegmentIndex>,
+    scalar_indexes: Option<ScalarIndexSet>,
     key_index: Option<KeyIndex>,
 }
 
 impl SealedSegment {
     /// Puts the parts together. Fails where they do not fit each other.
     pub fn open(parts: SealedParts) -> Result<Self, OpenError> {
-        let SealedParts { id, partition_id, pk_field, file, deletes, indexes, key_index } = parts;
+        let SealedParts {
+            id,
+            partition_id,
+            schema,
+            file,
+            deletes,
+            indexes,
+            scalar_indexes,
+            key_index,
+        } = parts;
         let len = u32::try_from(file.rows.num_rows())
             .map_err(|_| OpenError::TooManyRows { segment_id: id, rows: file.rows.num_rows() })?;
-        let keys = primary_keys(id, &file, &pk_field)?;
+        let keys = primary_keys(id, &file, &schema)?;
+        check_types(id, &file, &schema)?;
         let pk_type = keys.pk_type();
         let covers = |part: &str, got: u64, fits: bool| match fits {
             true => Ok(()),
@@ -100,26 +121,36 @@ impl SealedSegment {
             let got = index.rows() as u64;
             covers(&format!("the index of {field}"), got, got == u64::from(len))?;
         }
+        for index in &scalar_indexes {
+            let got = index.rows() as u64;
+            covers(&format!("the index of {}", index.field()), got, got == u64::from(len))?;
+        }
         if let Some(keys) = &key_index {
             covers("the key index", keys.len() as u64, keys.len() as u64 == u64::from(len))?;
         }
-        let schema = file.rows.schema();
         let chunk = Arc::new(Chunk::new(0, len, file.rows, keys));
+        let timestamps = file.timestamps.values().iter().copied();
+        let (min_ts, max_ts) = (timestamps.clone().min(), timestamps.max());
         Ok(Self {
             id,
             partition_id,
-            rows: Rows { segment_id: id, schema, pk_type, chunks: Arc::new([chunk]) },
-            max_ts: Timestamp(file.timestamps.values().iter().copied().max().unwrap_or(0)),
+            len,
+            pk_type,
+            rows: RwLock::new(Rows { segment_id: id, schema, chunks: Arc::new([chunk]) }),
+            min_ts: Timestamp(min_ts.unwrap_or(u64::MAX)),
+            max_ts: Timestamp(max_ts.unwrap_or(0)),
             timestamps: file.timestamps,
             deletes: DeleteBitmap::new(deletes),
             indexes,
+            scalar_indexes: (!scalar_indexes.is_empty())
+                .then(|| ScalarIndexSet::new(scalar_indexes)),
             key_index,
         })
     }
 
     /// The type of its keys.
     pub fn pk_type(&self) -> PkType {
-        self.rows.pk_type
+        self.pk_type
     }
 
     /// The newest row's timestamp.
@@ -127,47 +158,90 @@ impl SealedSegment {
         self.max_ts
     }
 
-    /// Its indexes.
+    /// Its vector indexes.
     pub fn indexes(&self) -> &[SegmentIndex] {
         &self.indexes
     }
 
+    /// Its scalar indexes.
+    pub fn scalar_indexes(&self) -> &[Arc<dyn ScalarIndex>] {
+        self.scalar_indexes.as_ref().map_or(&[], |set| set.indexes())
+    }
+
+    fn view(&self) -> Rows {
+        self.rows.read().clone()
+    }
+
     /// Bytes of its columns, mapped or not.
     pub fn column_bytes(&self) -> u64 {
-        self.rows.chunks.iter().map(|chunk| chunk.bytes()).sum()
+        self.view().chunks.iter().map(|chunk| chunk.bytes()).sum()
     }
 
     /// What a snapshot at `mvcc` sees.
-    fn visibility(&self, mvcc: Timestamp) -> Visibility {
-        let rows = self.rows.len();
-        let alive = self.deletes.alive(rows, mvcc);
-        if mvcc >= self.max_ts {
-            return Visibility { rows, alive };
-        }
+    fn visibility(&self, rows: &Rows, mvcc: Timestamp, expiry: &Expiry) -> Visibility {
+        let visibility = Visibility { rows: self.len, alive: self.deletes.alive(self.len, mvcc) };
         let timestamps = self.timestamps.values();
-        let inserted = BooleanBuffer::collect_bool(timestamps.len(), |i| timestamps[i] <= mvcc.0);
-        let alive = alive.map_or_else(|| inserted.clone(), |alive| &inserted & &alive);
-        Visibility { rows, alive: Some(alive) }
+        let bits = |passes: &dyn Fn(u64) -> bool| {
+            BooleanBuffer::collect_bool(timestamps.len(), |i| passes(timestamps[i]))
+        };
+        let inserted = (mvcc < self.max_ts).then(|| bits(&|ts| ts <= mvcc.0));
+        let before = expiry.rows_before.filter(|before| self.min_ts < *before);
+        let fresh = before.map(|before| bits(&|ts| ts >= before.0));
+        visibility.and(inserted).and(fresh).and(expiry.unexpired(rows, self.len))
     }
 
-    fn live(&self, filter: &Plan, mvcc: Timestamp) -> Result<Live, FilterError> {
-        Live::find(&self.rows, self.visibility(mvcc), filter, |keys| self.find_keys(keys))
+    fn live(
+        &self,
+        rows: &Rows,
+        filter: &Plan,
+        mvcc: Timestamp,
+        expiry: &Expiry,
+    ) -> Result<Live, FilterError> {
+        let visibility = self.visibility(rows, mvcc, expiry);
+        let indexes = self.scalar_indexes.as_ref();
+        Live::find(rows, visibility, filter, indexes, |keys| self.find_keys(rows, keys))
     }
 
-    fn find_keys(&self, keys: &PrimaryKeys) -> Vec<u32> {
+    fn find_keys(&self, rows: &Rows, keys: &PrimaryKeys) -> Vec<u32> {
         match &self.key_index {
             Some(index) => index.lookup_many(keys).into_iter().map(|(_, row)| row).collect(),
-            None => self.rows.find_keys(keys),
+            None => rows.find_keys(keys),
         }
     }
 }
 
 /// The primary key column of `file`.
-fn primary_keys(id: SegmentId, file: &SegmentFile, field: &str) -> Result<PrimaryKeys, OpenError> {
-    let no_column = || ColumnNotFound { segment_id: id, column: field.to_owned() };
-    let column = file.rows.column_by_name(field).ok_or_else(no_column)?;
+fn primary_keys(
+    id: SegmentId,
+    file: &SegmentFile,
+    schema: &SegmentSchema,
+) -> Result<PrimaryKeys, OpenError> {
+    let field = schema.primary_key();
+    let no_column = || ColumnNotFound { segment_id: id, column: field.name.clone() };
+    let columns = file.rows.schema_ref().fields();
+    let at = columns.iter().position(|column| field_id(column) == Some(field.id));
+    let column = file.rows.column(at.ok_or_else(no_column)?);
     let keys = PrimaryKeys::from_array(column).filter(|_| column.null_count() == 0);
-    keys.ok_or_else(|| ColumnType::primary_key(id, field, column.data_type()).into())
+    keys.ok_or_else(|| ColumnType::primary_key(id, &field.name, column.data_type()).into())
+}
+
+/// Every column of `file` that the schema has is of the type that the schema says.
+fn check_types(
+    segment_id: SegmentId,
+    file: &SegmentFile,
+    schema: &SegmentSchema,
+) -> Result<(), OpenError> {
+    for column in file.rows.schema_ref().fields() {
+        let Some(id) = field_id(column) else { continue };
+        let known = schema.fields().iter().position(|field| field.id == id);
+        let Some(want) = known.and_then(|at| schema.arrow().fields().get(at)) else { continue };
+        if !column.data_type().equals_datatype(want.data_type()) {
+            let (column, got) = (want.name().clone(), column.data_type().clone());
+            let want = want.data_type().to_string();
+            return Err(ColumnType { segment_id, column, got, want }.into());
+        }
+    }
+    Ok(())
 }
 
 impl Segment for SealedSegment {
@@ -180,17 +254,20 @@ impl Segment for SealedSegment {
     }
 
     fn rows(&self) -> u32 {
-        self.rows.len()
+        self.len
     }
 
     fn search(&self, spec: &SearchSpec) -> Result<Vec<Vec<Hit>>, SearchError> {
-        exact::check(&self.rows, spec)?;
-        let live = self.live(&spec.filter, spec.mvcc)?;
-        let fits = |index: &&SegmentIndex| index.field == spec.field && index.metric == spec.metric;
-        match self.indexes.iter().find(fits) {
-            Some(index) => indexed::search(&self.rows, &*index.index, &live, spec),
-            None => exact::search(&self.rows, &live, spec),
-        }
+        let rows = self.view();
+        let target = Target::new(&rows, spec)?;
+        let live = self.live(&rows, &spec.filter, spec.mvcc, &spec.expiry)?;
+        let index = self.indexes.iter().find(|index| {
+            let kind = (index.index.data_type(), index.index.dim());
+            index.field == target.field.id
+                && index.metric == spec.metric
+                && kind == (target.queries.data_type(), target.queries.dim())
+        });
+        search::search(&rows, &live, spec, &target, index.map(|index| &*index.index))
     }
 
     fn select(
@@ -198,25 +275,28 @@ impl Segment for SealedSegment {
         filter: &Plan,
         keys: Option<&PrimaryKeys>,
         mvcc: Timestamp,
+        expiry: &Expiry,
         limit: Option<usize>,
     ) -> Result<Selection, QueryError> {
-        let visibility = self.visibility(mvcc);
-        select(&self.rows, visibility, filter, keys, limit, |keys| self.find_keys(keys))
+        let rows = self.view();
+        let visibility = self.visibility(&rows, mvcc, expiry);
+        let indexes = self.scalar_indexes.as_ref();
+        select(&rows, visibility, filter, keys, limit, indexes, |keys| self.find_keys(&rows, keys))
     }
 
-    fn count(&self, filter: &Plan, mvcc: Timestamp) -> Result<u64, QueryError> {
-        Ok(self.live(filter, mvcc)?.count())
+    fn count(&self, filter: &Plan, mvcc: Timestamp, expiry: &Expiry) -> Result<u64, QueryError> {
+        Ok(self.live(&self.view(), filter, mvcc, expiry)?.count())
     }
 
     fn fetch(&self, rows: &[u32], columns: &[String]) -> Result<RecordBatch, FetchError> {
         let timestamp = |row: u32| {
             Timestamp(self.timestamps.values().get(row as usize).copied().unwrap_or_default())
         };
-        fetch::fetch(&self.rows, timestamp, rows, columns)
+        fetch::fetch(&self.view(), timestamp, rows, columns)
     }
 
     fn delete(&self, rows: &[(u32, Timestamp)]) {
-        let len = self.rows.len();
+        let len = self.len;
         self.deletes.delete(rows.iter().copied().filter(|(row, _)| *row < len));
     }
 
@@ -226,6 +306,11 @@ impl Segment for SealedSegment {
 
     fn memory_bytes(&self) -> u64 {
         let indexes: u64 = self.indexes.iter().map(|index| index.index.memory_bytes()).sum();
-        indexes + self.deletes.memory_bytes()
+        let scalar: u64 = self.scalar_indexes().iter().map(|index| index.memory_bytes()).sum();
+        indexes + scalar + self.deletes.memory_bytes()
+    }
+
+    fn set_schema(&self, schema: Arc<SegmentSchema>) {
+        self.rows.write().schema = schema;
     }
 }

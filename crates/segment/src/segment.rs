@@ -1,14 +1,19 @@
 //! What every segment can do, growing or sealed.
 
+use std::sync::Arc;
+
 use arrow::array::RecordBatch;
 use arrow::buffer::BooleanBuffer;
 use milvus_expr::Plan;
+use milvus_scalar::ScalarIndexSet;
 use milvus_types::{PartitionId, PrimaryKeys, SegmentId, Timestamp};
 
 use crate::chunk::Rows;
 use crate::deletes::DeleteSnapshot;
 use crate::error::{FetchError, QueryError, SearchError};
+use crate::expiry::Expiry;
 use crate::live::{Live, Visibility};
+use crate::schema::SegmentSchema;
 use crate::spec::{Hit, SearchSpec, Selection};
 use crate::{fetch, select};
 
@@ -37,11 +42,12 @@ pub trait Segment: Send + Sync + std::fmt::Debug {
         filter: &Plan,
         keys: Option<&PrimaryKeys>,
         mvcc: Timestamp,
+        expiry: &Expiry,
         limit: Option<usize>,
     ) -> Result<Selection, QueryError>;
 
     /// How many rows pass `filter` at `mvcc`.
-    fn count(&self, filter: &Plan, mvcc: Timestamp) -> Result<u64, QueryError>;
+    fn count(&self, filter: &Plan, mvcc: Timestamp, expiry: &Expiry) -> Result<u64, QueryError>;
 
     /// The named columns of `rows`, in the order of `rows`.
     fn fetch(&self, rows: &[u32], columns: &[String]) -> Result<RecordBatch, FetchError>;
@@ -54,6 +60,9 @@ pub trait Segment: Send + Sync + std::fmt::Debug {
 
     /// Bytes of memory it holds; mapped files do not count.
     fn memory_bytes(&self) -> u64;
+
+    /// The collection's schema changed: reads answer by this one from now on.
+    fn set_schema(&self, schema: Arc<SegmentSchema>);
 }
 
 /// [`Segment::select`] over `rows`; `find` gives the rows that have a key, in any order.
@@ -63,10 +72,11 @@ pub(crate) fn select(
     filter: &Plan,
     keys: Option<&PrimaryKeys>,
     limit: Option<usize>,
+    indexes: Option<&ScalarIndexSet>,
     find: impl FnOnce(&PrimaryKeys) -> Vec<u32>,
 ) -> Result<Selection, QueryError> {
     let Some(keys) = keys else {
-        let live = Live::find(rows, visibility, filter, find)?;
+        let live = Live::find(rows, visibility, filter, indexes, find)?;
         return Ok(select::smallest_keys(rows, live.iter(), limit));
     };
     let mut found = find(keys);
@@ -82,7 +92,11 @@ pub(crate) fn select(
 }
 
 /// Which of `found` pass `filter`, reading no other rows.
-fn evaluate(rows: &Rows, filter: &Plan, found: &[u32]) -> Result<BooleanBuffer, QueryError> {
+pub(crate) fn evaluate(
+    rows: &Rows,
+    filter: &Plan,
+    found: &[u32],
+) -> Result<BooleanBuffer, QueryError> {
     let columns = rows.names(filter.fields());
     let batch = fetch::fetch(rows, |_| Timestamp::ZERO, found, &columns)?;
     Ok(filter.evaluate(&batch)?)

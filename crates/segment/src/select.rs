@@ -17,7 +17,7 @@ pub(crate) fn smallest_keys(
     limit: Option<usize>,
 ) -> Selection {
     let Some(first) = rows.chunks.first() else {
-        return Selection { keys: PrimaryKeys::empty(rows.pk_type), rows: Vec::new() };
+        return Selection { keys: PrimaryKeys::empty(rows.schema.pk_type()), rows: Vec::new() };
     };
     match &first.keys {
         PrimaryKeys::Int64(_) => {

@@ -61,7 +61,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<Format>,
     /// Memory to stay within, such as 2GiB [default: what the machine or its container allows]
-    #[arg(long, value_name = "BYTES", env = "MILVUS_MEMORY_LIMIT", value_parser = bytes::parse)]
+    #[arg(long, value_name = "BYTES", env = "MILVUS_MEMORY_LIMIT", value_parser = bytes::parse_memory)]
     memory_limit: Option<u64>,
 }
 

@@ -4,21 +4,28 @@
 //! its answer. An RPC that is not listed in [`service`] answers gRPC UNIMPLEMENTED, which SDKs know
 //! how to fall back from; an error of a served one travels in the reply's status.
 
+mod alias;
+mod alter;
 mod call;
 mod collection;
+mod compaction;
 mod connection;
 mod database;
 mod delete;
 mod flush;
+mod hybrid;
 mod index;
 mod insert;
+mod legacy;
 mod load;
 mod mutation;
 mod partition;
 mod query;
+mod replica;
 mod search;
 mod segment;
 pub mod serve;
 pub mod service;
+mod system_info;
 
 pub use service::Service;

@@ -1,6 +1,6 @@
 //! The binary `milvus`: reads the command line and the configuration, and runs the server.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -53,8 +53,17 @@ fn start(asked_for: Run) -> ExitCode {
     }
 }
 
-/// Tells on standard error why nothing runs.
-fn refuse(code: u8, error: &dyn Display) -> ExitCode {
-    eprintln!("milvus: {error}");
+/// Tells on standard error why nothing runs, down to what the system said.
+fn refuse(code: u8, error: &dyn Error) -> ExitCode {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    eprintln!("milvus: {text}");
     ExitCode::from(code)
 }

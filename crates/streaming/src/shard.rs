@@ -4,12 +4,15 @@
 //! They end with [`Shard::stop`].
 
 mod distribution;
+mod expiry;
 mod flush;
 mod idle;
 mod inflight;
 mod keys;
 mod maintenance;
+mod merge;
 mod open;
+mod partitions;
 mod read;
 mod state;
 mod write;
@@ -55,6 +58,8 @@ pub(crate) struct Shard {
     collection_id: CollectionId,
     pk_field: String,
     collection: RwLock<Arc<Collection>>,
+    /// What partitions are now that were emptied.
+    renewed: RwLock<partitions::Renewed>,
     log: Arc<dyn LogChannel>,
     inflight: Inflight,
     state: Mutex<ShardState>,
@@ -150,7 +155,7 @@ impl Shard {
     pub(crate) fn add_stats(&self, stats: &mut StreamingStats) {
         let state = self.state.lock();
         stats.channels += 1;
-        for unflushed in state.growing.iter().chain(&state.flushing) {
+        for unflushed in state.growing.iter().chain(&state.flushing).chain(&state.committed) {
             stats.growing_segments += 1;
             stats.growing_rows += u64::from(unflushed.segment.rows());
             stats.growing_bytes += unflushed.segment.bytes();
@@ -183,7 +188,8 @@ impl Shard {
             let mut state = self.state.lock();
             state.flushed.clear();
             let flushing = std::mem::take(&mut state.flushing);
-            (std::mem::take(&mut state.growing), flushing)
+            let committed = std::mem::take(&mut state.committed);
+            (std::mem::take(&mut state.growing), flushing, committed)
         };
         drop(self.parts.apply.run(milvus_base::Priority::Write, move || drop(dropped)));
     }

@@ -47,7 +47,7 @@ with tempfile.TemporaryDirectory() as folder:
         writer = csv.writer(file)
         writer.writerow(["id", "vector", "color"])
         for i in range(20):
-            writer.writerow([i, [float(i), 1.0, 0.0, 0.5], ["red", "green"][i % 2]])
+            writer.writerow([i, json.dumps([float(i), 1.0, 0.0, 0.5]), json.dumps(["red", "green"][i % 2])])
 
     command(f"connect -uri {sys.argv[1]}", expect=["successfully"])
     command("create database -db cli_db")

@@ -10,21 +10,25 @@ use crate::command::{Failure, output_of};
 
 /// Layers from the ground up; a crate depends on lower layers only.
 const LAYERS: [&[&str]; 5] = [
-    &["types", "base", "kernel", "proto"],
-    &["expr", "index", "text", "format", "storage"],
+    &["types", "values", "base", "kernel", "proto"],
+    &["expr", "index", "scalar", "text", "format", "storage"],
     &["segment", "wal", "meta", "roles"],
     &["proxy", "coord", "streaming", "query", "data"],
     &["server", "operator"],
 ];
 
 /// Edges inside a layer that are wanted, each with its reason.
-const WITHIN_LAYER: [(&str, &str); 1] = [
+const WITHIN_LAYER: [(&str, &str); 3] = [
+    ("values", "types"), // what the bytes of a value mean, beside the types they are of
+    ("scalar", "expr"),  // a scalar index answers the conditions of a filter
     ("roles", "segment"), // the traits between roles speak in what a segment returns
 ];
 
 /// Crates that never wait: no async runtime, not even through a feature of `base`.
-const RUNTIME_FREE: [&str; 9] =
-    ["types", "kernel", "proto", "expr", "index", "text", "format", "segment", "base"];
+const RUNTIME_FREE: [&str; 11] = [
+    "types", "values", "kernel", "proto", "expr", "index", "scalar", "text", "format", "segment",
+    "base",
+];
 
 /// One arrow of the workspace's dependency graph.
 #[derive(Debug)]

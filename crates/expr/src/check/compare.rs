@@ -268,6 +268,8 @@ fn refuse_zero(op: ArithOp, operand: &Literal) -> Result<(), TypeError> {
 
 /// Comparison of two fields.
 fn fields(op: CompareOp, left: Typed, right: Typed) -> Result<Predicate, TypeError> {
+    left.refuse_whole_array()?;
+    right.refuse_whole_array()?;
     let (Typed::Column(left), Typed::Column(right)) = (left, right) else {
         return Err(TypeError::NotTwoFields);
     };
@@ -281,7 +283,9 @@ fn range_value(data_type: DataType, value: Literal) -> Result<Literal, TypeError
     let fits = match data_type {
         DataType::Bool => return Err(TypeError::RangeOnBool),
         DataType::String | DataType::VarChar => matches!(value, Literal::VarChar(_)),
-        data_type if data_type.is_integer() => matches!(value, Literal::Int64(_)),
+        data_type if data_type.is_integer() || data_type == DataType::Timestamptz => {
+            matches!(value, Literal::Int64(_))
+        }
         data_type if data_type.is_floating() && value.is_number() => {
             return value.cast(data_type);
         }

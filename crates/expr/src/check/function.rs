@@ -1,15 +1,18 @@
-//! Functions that are checked and not evaluated yet: text, elements of structs, geometry, time.
+//! Functions: text matching, samples, elements of structs, geometry, time, and those called by name.
 
 use milvus_types::DataType;
+use milvus_values::timestamptz::{self, Interval};
 
-use crate::ast::{Expr, Node, Quantifier, Timestamptz};
+use crate::ast::{ArithOp, CompareOp, Expr, Node, Quantifier, Timestamptz};
 use crate::column::{self, Column};
-use crate::error::TypeError;
+use crate::error::{FunctionNotFound, PlanError, TypeError};
+use crate::eval::{Function, Spatial};
 use crate::literal::{self, Literal};
-use crate::predicate::{Interval, Predicate};
+use crate::pattern::Pattern;
+use crate::predicate::{Operand, Predicate};
 
-use super::typed::Typed;
-use super::{Checker, Result, not_boolean};
+use super::typed::{Typed, type_name};
+use super::{Checker, Result, in_template, not_boolean};
 
 /// How near to 0 or 1 a sample's factor may not be.
 const SAMPLE_MARGIN: f64 = 1e-10;
@@ -24,42 +27,46 @@ impl<'e, 'a> Checker<'e, 'a> {
             Node::RandomSample(factor) => self.random_sample(factor),
             Node::ElementFilter { field, predicate } => {
                 let field: &'a str = field;
-                let element = self.element("ElementFilter", "element", field, predicate)?;
-                Ok(Predicate::ElementFilter { field: field.into(), element, predicate: None })
+                let (first, element) =
+                    self.element("ElementFilter", "element", field, predicate)?;
+                Ok(Predicate::ElementFilter {
+                    field: field.into(),
+                    first,
+                    element,
+                    predicate: None,
+                })
             }
             Node::Match { quantifier, field, predicate, threshold } => {
                 let field: &'a str = field;
                 let threshold = self.threshold(*quantifier, *threshold)?;
-                let element = self.element(quantifier.name(), "predicate", field, predicate)?;
+                let (first, element) =
+                    self.element(quantifier.name(), "predicate", field, predicate)?;
                 let (quantifier, field) = (*quantifier, field.into());
-                Ok(Predicate::MatchElements { quantifier, field, element, threshold })
+                Ok(Predicate::MatchElements { quantifier, field, first, element, threshold })
             }
             Node::Spatial { function, field, wkt } => {
                 let column = self.geometry(field, "spatial", expr)?;
-                let (wkt, _) = self.string_or_template(wkt, "WKT string", "GIS WKT")?;
-                let function = function.to_lowercase().into();
-                Ok(Predicate::Spatial { function, column, wkt: Some(wkt), distance: 0.0 })
+                let function = spatial_function(function)
+                    .ok_or_else(|| TypeError::Unsupported { text: self.parsed.text(expr) })?;
+                Ok(Predicate::Spatial { column, test: self.spatial(function, wkt)? })
             }
             Node::DWithin { field, operands } => {
                 let [wkt, distance] = &**operands;
                 let column = self.geometry(field, "ST_DWITHIN", expr)?;
-                let (wkt, _) = self.string_or_template(wkt, "WKT string", "GIS WKT")?;
-                let distance = self.distance(distance)?;
-                let function = "st_dwithin".into();
-                Ok(Predicate::Spatial { function, column, wkt: Some(wkt), distance })
+                let metres = self.distance(distance)?;
+                let test = self.spatial(Function::DWithin { metres }, wkt)?;
+                if !test.is_point() {
+                    let wkt = self.string_or_template(wkt, "WKT string", "GIS WKT")?.0.into();
+                    return Err(TypeError::NotPoint { wkt }.into());
+                }
+                Ok(Predicate::Spatial { column, test })
             }
             Node::IsValid { field } => {
                 let column = self.geometry(field, "STIsValid", expr)?;
-                let function = "st_isvalid".into();
-                Ok(Predicate::Spatial { function, column, wkt: None, distance: 0.0 })
+                Ok(Predicate::Spatial { column, test: Spatial::is_valid() })
             }
             Node::Timestamptz(comparison) => self.timestamptz(comparison),
-            Node::Call { name, args } => {
-                for arg in args {
-                    self.visit(arg)?;
-                }
-                Ok(Predicate::Call { name: name.to_lowercase().into(), args: args.len() })
-            }
+            Node::Call { name, args } => self.call(name, args),
             _ => Err(TypeError::Unsupported { text: self.parsed.text(expr) }.into()),
         }
     }
@@ -128,17 +135,18 @@ impl<'e, 'a> Checker<'e, 'a> {
         if factor <= SAMPLE_MARGIN || factor >= 1.0 - SAMPLE_MARGIN {
             return Err(TypeError::SampleFactorRange { text }.into());
         }
-        Ok(Predicate::RandomSample { factor, predicate: None })
+        Ok(Predicate::RandomSample { factor, seed: self.options.seed, predicate: None })
     }
 
-    /// The condition `expr` on the elements of struct array `field`.
+    /// The condition `expr` on the elements of struct array `field`, and the sub-field that counts
+    /// them.
     fn element(
         &mut self,
         op: &'static str,
         what: &'static str,
         field: &'a str,
         expr: &'e Expr<'a>,
-    ) -> Result<Box<Predicate>> {
+    ) -> Result<(Column, Box<Predicate>)> {
         if let Some((outer, field)) = self.outer {
             let field = field.to_owned();
             return Err(TypeError::NestedElementFilter { op, outer, field }.into());
@@ -148,14 +156,74 @@ impl<'e, 'a> Checker<'e, 'a> {
         self.outer = None;
         let text = self.parsed.text(expr);
         let cause = match visited {
-            Ok(Typed::Predicate(predicate)) => return Ok(Box::new(predicate)),
+            Ok(Typed::Predicate(predicate)) => {
+                let first = self.first_sub_field(field, &predicate)?;
+                return Ok((first, Box::new(predicate)));
+            }
             Ok(Typed::Literal(Literal::Bool(value))) => {
-                return Ok(Box::new(Predicate::Constant(value)));
+                let predicate = Predicate::Constant(value);
+                return Ok((self.first_sub_field(field, &predicate)?, Box::new(predicate)));
             }
             Ok(other) => not_boolean(&text, &other).into(),
             Err(error) => error,
         };
         Err(TypeError::ElementExpression { what, text, cause: Box::new(cause) }.into())
+    }
+
+    /// The sub-field of struct array `field` that says how many elements a row has: one the condition
+    /// reads, or else the struct's first.
+    fn first_sub_field(&self, field: &str, predicate: &Predicate) -> Result<Column, TypeError> {
+        let mut read = None;
+        predicate.visit_columns(&mut |column| {
+            if column.is_element {
+                read.get_or_insert(column.field);
+            }
+        });
+        let read = read.and_then(|id| self.schema.field_by_id(id));
+        match read.or_else(|| self.schema.sub_fields(field).next()) {
+            Some(sub_field) => Ok(Column::whole(sub_field)),
+            None => Err(TypeError::FieldNotExist { name: field.to_owned() }),
+        }
+    }
+
+    fn spatial(&mut self, function: Function, wkt: &'e Expr<'a>) -> Result<Spatial> {
+        let (wkt, is_template) = self.string_or_template(wkt, "WKT string", "GIS WKT")?;
+        Spatial::new(function, &wkt).map_err(|cause| {
+            let error = TypeError::Wkt { cause };
+            if is_template { in_template(error) } else { error.into() }
+        })
+    }
+
+    /// A function by its name: `empty(text)` and `starts_with(text, prefix)`.
+    fn call(&mut self, name: &str, args: &'e [Expr<'a>]) -> Result<Predicate> {
+        let name = name.to_lowercase();
+        let args = args.iter().map(|arg| self.visit(arg)).collect::<Result<Vec<_>>>()?;
+        let types: Vec<_> = args.iter().map(|arg| type_name(arg.operand_type())).collect();
+        let not_found = || {
+            PlanError::from(FunctionNotFound { signature: format!("{name}({})", types.join(", ")) })
+        };
+        let operands: Option<Vec<_>> = args.iter().map(text_operand).collect();
+        let mut operands = operands.ok_or_else(not_found)?.into_iter();
+        let operands = (operands.next(), operands.next(), operands.next());
+        match (name.as_str(), operands) {
+            ("empty", (Some(Operand::Text(text)), None, None)) => {
+                Ok(Predicate::Constant(text.is_empty()))
+            }
+            ("empty", (Some(Operand::Column(column)), None, None)) => {
+                let (op, value) = (CompareOp::Equal, Literal::VarChar("".into()));
+                Ok(Predicate::Compare { column, op, value })
+            }
+            ("starts_with", (Some(text), Some(prefix), None)) => Ok(match (text, prefix) {
+                (Operand::Text(text), Operand::Text(prefix)) => {
+                    Predicate::Constant(text.starts_with(&*prefix))
+                }
+                (Operand::Column(column), Operand::Text(prefix)) => {
+                    Predicate::Match { column, pattern: Pattern::Prefix(prefix) }
+                }
+                (text, Operand::Column(prefix)) => Predicate::StartsWith { text, prefix },
+            }),
+            _ => Err(not_found()),
+        }
     }
 
     fn threshold(&self, quantifier: Quantifier, threshold: Option<&str>) -> Result<i64, TypeError> {
@@ -197,13 +265,46 @@ impl<'e, 'a> Checker<'e, 'a> {
         if column.data_type != DataType::Timestamptz {
             return Err(TypeError::TimestamptzType { name: name.to_owned() }.into());
         }
-        let interval = match comparison.interval {
-            Some((sign, token)) => Some((sign, duration(&literal::string(token)?)?)),
-            None => None,
+        let text = literal::string(comparison.time)?;
+        let time = timestamptz::parse(&text, &self.options.zone)
+            .map_err(|cause| TypeError::Timestamp { cause })?;
+        let op = comparison.op;
+        let Some((sign, token)) = comparison.interval else {
+            return Ok(Predicate::Compare { column, op, value: Literal::Int64(time) });
         };
-        let time = literal::string(comparison.time)?;
-        Ok(Predicate::Timestamptz { column, interval, op: comparison.op, time })
+        let text = literal::string(token)?;
+        let interval = Interval::parse(&text)
+            .ok_or_else(|| TypeError::Duration { text: text.clone().into() })?;
+        let interval = if sign == ArithOp::Subtract { interval.negated() } else { interval };
+        match interval.fixed_micros().and_then(|fixed| time.checked_sub(fixed)) {
+            Some(time) => Ok(Predicate::Compare { column, op, value: Literal::Int64(time) }),
+            None => Ok(Predicate::Timestamptz { column, interval, op, time }),
+        }
     }
+}
+
+/// A string argument of a function called by name.
+fn text_operand(arg: &Typed) -> Option<Operand> {
+    match arg {
+        Typed::Literal(Literal::VarChar(text)) => Some(Operand::Text(text.clone())),
+        Typed::Column(column) if column.value_type() == DataType::VarChar => {
+            Some(Operand::Column(column.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn spatial_function(name: &str) -> Option<Function> {
+    Some(match name.to_lowercase().as_str() {
+        "st_equals" => Function::Equals,
+        "st_touches" => Function::Touches,
+        "st_overlaps" => Function::Overlaps,
+        "st_crosses" => Function::Crosses,
+        "st_contains" => Function::Contains,
+        "st_intersects" => Function::Intersects,
+        "st_within" => Function::Within,
+        _ => return None,
+    })
 }
 
 fn minimum_should_match(text: &str) -> Result<i64, TypeError> {
@@ -214,32 +315,4 @@ fn minimum_should_match(text: &str) -> Result<i64, TypeError> {
         1..=1000 => Ok(value),
         1001.. => Err(TypeError::MinimumShouldMatchHigh { value }),
     }
-}
-
-/// Reads `P1Y2M3DT4H5M6S`, any part of which may be left out.
-fn duration(text: &str) -> Result<Interval, TypeError> {
-    let refused = || TypeError::Duration { text: text.to_owned() };
-    let rest = text.strip_prefix('P').ok_or_else(refused)?;
-    let (date, time) = rest.split_once('T').unwrap_or((rest, ""));
-    let mut interval = Interval::default();
-    let date = parts(
-        date,
-        [('Y', &mut interval.years), ('M', &mut interval.months), ('D', &mut interval.days)],
-    );
-    let time = parts(
-        time,
-        [('H', &mut interval.hours), ('M', &mut interval.minutes), ('S', &mut interval.seconds)],
-    );
-    date.and(time).map(|()| interval).ok_or_else(refused)
-}
-
-fn parts(mut text: &str, units: [(char, &mut i64); 3]) -> Option<()> {
-    for (unit, value) in units {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        if digits > 0 && text.get(digits..)?.starts_with(unit) {
-            *value = text.get(..digits)?.parse().ok()?;
-            text = text.get(digits + 1..)?;
-        }
-    }
-    text.is_empty().then_some(())
 }

@@ -2,14 +2,15 @@
 
 use milvus_types::DataType;
 
-use crate::ast::{ContainsOp, Expr};
+use crate::ast::{ContainsOp, Expr, Node};
 use crate::column::Column;
 use crate::error::TypeError;
-use crate::literal::Literal;
+use crate::literal::{Literal, decode_unicode};
 use crate::predicate::Predicate;
+use crate::rewrite::not;
 
 use super::typed::{Typed, comparable, type_name};
-use super::{Checker, Result, in_template, logic, not_found};
+use super::{Checker, Result, in_template, not_found};
 
 impl<'e, 'a> Checker<'e, 'a> {
     pub(super) fn exists(&mut self, operand: &'e Expr<'a>) -> Result<Predicate> {
@@ -33,19 +34,35 @@ impl<'e, 'a> Checker<'e, 'a> {
         subject: &'e Expr<'a>,
         negated: bool,
     ) -> Result<Predicate> {
-        let column = self.column(subject)?;
+        let column = match self.struct_column(subject) {
+            Some(column) => column,
+            None => self.column(subject)?,
+        };
         if column.data_type.is_vector() && column.data_type != DataType::ArrayOfVector {
             return Err(TypeError::NullOfVector.into());
         }
         if column.path.is_empty() {
             let is_null = Predicate::IsNull(column);
-            return Ok(if negated { logic::not(is_null) } else { is_null });
+            return Ok(if negated { not(is_null) } else { is_null });
         }
         if column.data_type == DataType::Array {
             return Err(TypeError::NullOfElement { text: self.parsed.text(expr) }.into());
         }
         let exists = Predicate::Exists(column);
-        Ok(if negated { exists } else { logic::not(exists) })
+        Ok(if negated { exists } else { not(exists) })
+    }
+
+    /// The column whose nulls are those of a whole struct array: its first sub-field's.
+    fn struct_column(&self, subject: &Expr<'a>) -> Option<Column> {
+        let Node::Identifier(name) = subject.node else {
+            return None;
+        };
+        let name = decode_unicode(name);
+        if self.schema.field(&name).is_some() {
+            return None;
+        }
+        let owner = self.schema.struct_field(&name)?;
+        self.schema.sub_fields(&owner.name).next().map(Column::whole)
     }
 
     pub(super) fn contains(

@@ -1,9 +1,10 @@
 //! `and`, `or`, `not` and the other operators before an operand.
 
-use crate::ast::{CompareOp, Expr, Node, UnaryOp};
+use crate::ast::{Expr, Node, UnaryOp};
 use crate::error::{PlanError, TypeError};
 use crate::literal::Literal;
 use crate::predicate::Predicate;
+use crate::rewrite::not;
 
 use super::typed::Typed;
 use super::{Checker, Result};
@@ -110,11 +111,11 @@ fn join_conditions(is_and: bool, left: Typed, right: Typed) -> Result<Typed, Typ
         return Err(TypeError::LogicOfValues { op });
     };
     Ok(Typed::Predicate(match (left, right) {
-        (left, Predicate::RandomSample { factor, .. }) => {
-            Predicate::RandomSample { factor, predicate: Some(Box::new(left)) }
+        (left, Predicate::RandomSample { factor, seed, .. }) => {
+            Predicate::RandomSample { factor, seed, predicate: Some(Box::new(left)) }
         }
-        (left, Predicate::ElementFilter { field, element, .. }) if is_and => {
-            Predicate::ElementFilter { field, element, predicate: Some(Box::new(left)) }
+        (left, Predicate::ElementFilter { field, first, element, .. }) if is_and => {
+            Predicate::ElementFilter { field, first, element, predicate: Some(Box::new(left)) }
         }
         (Predicate::And(mut all), right) if is_and => {
             all.push(right);
@@ -127,79 +128,4 @@ fn join_conditions(is_and: bool, left: Typed, right: Typed) -> Result<Typed, Typ
         (left, right) if is_and => Predicate::And(vec![left, right]),
         (left, right) => Predicate::Or(vec![left, right]),
     }))
-}
-
-/// The negation of `predicate`, not doubled.
-pub(super) fn not(predicate: Predicate) -> Predicate {
-    match predicate {
-        Predicate::Constant(value) => Predicate::Constant(!value),
-        Predicate::Not(inner) => *inner,
-        other => Predicate::Not(Box::new(other)),
-    }
-}
-
-/// The same condition without constants inside, equalities of one column in an `or` as one `in`.
-pub(super) fn simplify(predicate: Predicate) -> Predicate {
-    match predicate {
-        Predicate::Not(child) => not(simplify(*child)),
-        Predicate::And(children) => chain(true, children),
-        Predicate::Or(children) => chain(false, children),
-        other => other,
-    }
-}
-
-fn chain(is_and: bool, children: Vec<Predicate>) -> Predicate {
-    let mut kept = Vec::with_capacity(children.len());
-    for child in children {
-        match simplify(child) {
-            Predicate::Constant(value) if value == is_and => {}
-            Predicate::Constant(value) => return Predicate::Constant(value),
-            Predicate::And(inner) if is_and => kept.extend(inner),
-            Predicate::Or(inner) if !is_and => kept.extend(inner),
-            child => kept.push(child),
-        }
-    }
-    if !is_and {
-        kept = merge_equalities(kept);
-    }
-    match (kept.len(), is_and) {
-        (0, is_and) => Predicate::Constant(is_and),
-        (1, _) => kept.pop().unwrap_or(Predicate::Constant(is_and)),
-        (_, true) => Predicate::And(kept),
-        (_, false) => Predicate::Or(kept),
-    }
-}
-
-fn merge_equalities(children: Vec<Predicate>) -> Vec<Predicate> {
-    let mut merged: Vec<Predicate> = Vec::with_capacity(children.len());
-    let mut last_term: Option<usize> = None;
-    for child in children {
-        let (column, value) = match child {
-            Predicate::Compare { column, op: CompareOp::Equal, value } if !column.is_json() => {
-                (column, value)
-            }
-            other => {
-                merged.push(other);
-                continue;
-            }
-        };
-        if let Some(Predicate::Term { column: same, values }) =
-            last_term.and_then(|at| merged.get_mut(at))
-            && *same == column
-        {
-            values.push(value);
-            continue;
-        }
-        last_term = Some(merged.len());
-        merged.push(Predicate::Term { column, values: vec![value] });
-    }
-    for predicate in &mut merged {
-        if let Predicate::Term { column, values } = predicate
-            && let [value] = values.as_slice()
-        {
-            let (column, value) = (column.clone(), value.clone());
-            *predicate = Predicate::Compare { column, op: CompareOp::Equal, value };
-        }
-    }
-    merged
 }

@@ -8,9 +8,10 @@ use crate::error::{TemplateError, TypeError};
 use crate::literal::{self, Literal};
 use crate::pattern::Pattern;
 use crate::predicate::Predicate;
+use crate::rewrite::not;
 
 use super::typed::Typed;
-use super::{Checker, Result, in_template, logic, not_found};
+use super::{Checker, Result, in_template, not_found};
 
 impl<'e, 'a> Checker<'e, 'a> {
     pub(super) fn like(&mut self, [left, right]: &'e [Expr<'a>; 2]) -> Result<Predicate> {
@@ -47,7 +48,7 @@ impl<'e, 'a> Checker<'e, 'a> {
             },
         };
         let matches = Predicate::Match { column, pattern };
-        Ok(if negated { logic::not(matches) } else { matches })
+        Ok(if negated { not(matches) } else { matches })
     }
 
     fn matched_column(&mut self, expr: &'e Expr<'a>, op: &'static str) -> Result<Column> {

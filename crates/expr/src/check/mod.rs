@@ -19,6 +19,7 @@ use crate::ast::{BinaryOp, Expr, Node, Parsed};
 use crate::column;
 use crate::error::{NotBoolean, PlanError, TemplateError, TypeError};
 use crate::literal::{self, Literal};
+use crate::plan::PlanOptions;
 use crate::predicate::Predicate;
 use crate::template::{self, Templates};
 
@@ -32,10 +33,11 @@ pub(crate) fn check(
     text: &str,
     schema: &CollectionSchema,
     templates: &Templates,
+    options: &PlanOptions,
 ) -> Result<Predicate> {
-    let mut checker = Checker { parsed, schema, templates, outer: None };
+    let mut checker = Checker { parsed, schema, templates, options, outer: None };
     match checker.visit(&parsed.root)? {
-        Typed::Predicate(predicate) => Ok(logic::simplify(predicate)),
+        Typed::Predicate(predicate) => Ok(predicate),
         Typed::Literal(Literal::Bool(value)) => Ok(Predicate::Constant(value)),
         other => Err(not_boolean(text, &other).into()),
     }
@@ -49,6 +51,7 @@ struct Checker<'e, 'a> {
     parsed: &'e Parsed<'a>,
     schema: &'e CollectionSchema,
     templates: &'e Templates,
+    options: &'e PlanOptions,
     /// The function and the struct array whose elements are being filtered.
     outer: Option<(&'static str, &'a str)>,
 }

@@ -4,9 +4,10 @@ use crate::ast::Expr;
 use crate::error::{TemplateError, TypeError};
 use crate::literal::Literal;
 use crate::predicate::Predicate;
+use crate::rewrite::not;
 
 use super::typed::Typed;
-use super::{Checker, Result, in_template, logic, not_found};
+use super::{Checker, Result, in_template, not_found};
 
 impl<'e, 'a> Checker<'e, 'a> {
     pub(super) fn term(
@@ -46,6 +47,6 @@ impl<'e, 'a> Checker<'e, 'a> {
             _ => return Err(TypeError::TermNotConstant { text: list_text }.into()),
         };
         let term = Predicate::Term { column, values };
-        Ok(if negated { logic::not(term) } else { term })
+        Ok(if negated { not(term) } else { term })
     }
 }

@@ -3,6 +3,8 @@
 use arrow::array::{Array, BooleanArray};
 use arrow::buffer::{BooleanBuffer, Buffer};
 
+use super::wide::{self, pack};
+
 /// One bit for each row; bits beyond the last row are unset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Bits {
@@ -17,7 +19,7 @@ impl Bits {
         bits
     }
 
-    fn from_buffer(buffer: &BooleanBuffer) -> Self {
+    pub(super) fn from_buffer(buffer: &BooleanBuffer) -> Self {
         let chunks = buffer.bit_chunks();
         let mut words: Vec<u64> = chunks.iter_padded().collect();
         words.truncate(buffer.len().div_ceil(64));
@@ -38,23 +40,25 @@ impl Bits {
 
     /// The rows whose value satisfies `test`. Branch-free, so that it vectorises.
     pub(super) fn of_values<T: Copy>(values: &[T], test: impl Fn(T) -> bool) -> Self {
-        let mut words = Vec::with_capacity(values.len().div_ceil(64));
-        let mut flags = [0u8; 64];
-        let (chunks, rest) = values.as_chunks::<64>();
-        for chunk in chunks {
-            for (flag, value) in flags.iter_mut().zip(chunk) {
-                *flag = u8::from(test(*value));
-            }
-            words.push(pack(&flags));
-        }
-        if !rest.is_empty() {
-            flags = [0; 64];
-            for (flag, value) in flags.iter_mut().zip(rest) {
-                *flag = u8::from(test(*value));
-            }
-            words.push(pack(&flags));
-        }
+        let words = wide::words(values, test);
         Self { words, len: values.len() }
+    }
+
+    /// The rows whose length, the step from one of `offsets` to the next, satisfies `test`.
+    pub(super) fn of_lengths(offsets: &[i32], test: impl Fn(i32) -> bool) -> Self {
+        let (starts, ends) = match offsets {
+            [] => (offsets, offsets),
+            [rest @ .., _] => (rest, offsets.get(1..).unwrap_or_default()),
+        };
+        let mut words = Vec::with_capacity(starts.len().div_ceil(64));
+        for (starts, ends) in starts.chunks(64).zip(ends.chunks(64)) {
+            let mut flags = [0u8; 64];
+            for (flag, (start, end)) in flags.iter_mut().zip(starts.iter().zip(ends)) {
+                *flag = u8::from(test(end - start));
+            }
+            words.push(pack(&flags));
+        }
+        Self { words, len: starts.len() }
     }
 
     /// The rows that satisfy `test`, which is asked about the rows of `active` only.
@@ -77,6 +81,59 @@ impl Bits {
             }
         }
         bits
+    }
+
+    /// Sets the bit of `row`.
+    pub(super) fn set(&mut self, row: usize) {
+        if let Some(word) = self.words.get_mut(row / 64) {
+            *word |= 1 << (row % 64);
+        }
+    }
+
+    /// Whether so many bits are set that going through all rows is no waste.
+    pub(super) fn is_dense(&self) -> bool {
+        self.count() * 4 >= self.len
+    }
+
+    /// Whether the bit of `row` is set.
+    #[cfg(test)]
+    pub(super) fn get(&self, row: usize) -> bool {
+        self.words.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.words.iter().map(|word| word.count_ones() as usize).sum()
+    }
+
+    /// How many bits of `start..end` are set.
+    pub(super) fn count_in(&self, start: usize, end: usize) -> usize {
+        let (first, last) = (start / 64, end / 64);
+        let word = |index: usize| self.words.get(index).copied().unwrap_or(0);
+        let below = |bit: usize| (1u64 << bit) - 1;
+        if first == last {
+            return (word(first) & below(end % 64) & !below(start % 64)).count_ones() as usize;
+        }
+        let within: u32 = (first + 1..last).map(|index| word(index).count_ones()).sum();
+        let ends = (word(first) & !below(start % 64)).count_ones()
+            + (word(last) & below(end % 64)).count_ones();
+        (within + ends) as usize
+    }
+
+    /// Whether any bit of `start..end` is set.
+    pub(super) fn any_in(&self, start: usize, end: usize) -> bool {
+        let (first, last) = (start / 64, end / 64);
+        let word = |index: usize| self.words.get(index).copied().unwrap_or(0);
+        let below = |bit: usize| (1u64 << bit) - 1;
+        if first == last {
+            return word(first) & below(end % 64) & !below(start % 64) != 0;
+        }
+        word(first) & !below(start % 64) != 0
+            || (first + 1..last).any(|index| word(index) != 0)
+            || word(last) & below(end % 64) != 0
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -125,16 +182,6 @@ impl Bits {
     }
 }
 
-/// Gathers the lowest bit of each byte: a product brings those of eight bytes side by side.
-fn pack(flags: &[u8; 64]) -> u64 {
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (eights, _) = flags.as_chunks::<8>();
-    eights
-        .iter()
-        .rev()
-        .fold(0, |word, eight| word << 8 | u64::from_le_bytes(*eight).wrapping_mul(GATHER) >> 56)
-}
-
 /// What is known of a condition, row by row: true, unknown, or else false.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Truth {
@@ -154,6 +201,11 @@ impl Truth {
 
     pub(super) fn constant(len: usize, value: bool) -> Self {
         Self { yes: Bits::filled(len, value), unknown: None }
+    }
+
+    /// The rows where it is true, and those where it is unknown.
+    pub(super) fn parts(&self) -> (&Bits, Option<&Bits>) {
+        (&self.yes, self.unknown.as_ref())
     }
 
     /// The rows where it is true.
@@ -208,6 +260,19 @@ mod tests {
         let bits = Bits::of_values(&values, |value| value % 3 == 0 || value == 149).into_buffer();
         for (row, value) in values.iter().enumerate() {
             assert_eq!(bits.value(row), value % 3 == 0 || *value == 149, "row {row}");
+        }
+    }
+
+    #[test]
+    fn bits_of_a_range_are_counted() {
+        let values: Vec<u32> = (0..300).collect();
+        let bits = Bits::of_values(&values, |value| value % 7 == 3);
+        for start in 0..300 {
+            for end in start..=300 {
+                let want = (start..end).filter(|value| value % 7 == 3).count();
+                assert_eq!(bits.count_in(start, end), want, "{start}..{end}");
+                assert_eq!(bits.any_in(start, end), want > 0, "{start}..{end}");
+            }
         }
     }
 

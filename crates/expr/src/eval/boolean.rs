@@ -1,13 +1,13 @@
 //! Tests of Bool columns: a truth table of two rows.
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
 
 use crate::ast::CompareOp;
 use crate::error::EvaluateError;
 use crate::literal::Literal;
 
 use super::Test;
-use super::bits::{Bits, Truth};
+use super::bits::Bits;
 use super::columns::Source;
 
 /// Whether `false` and `true` pass.
@@ -33,15 +33,13 @@ impl BoolTest {
         Self { of_false: passes(false), of_true: passes(true) }
     }
 
-    pub(super) fn run(&self, source: &Source, batch: &RecordBatch) -> Result<Truth, EvaluateError> {
-        let array = source.array(batch)?;
-        let bools = array.as_boolean_opt().ok_or_else(|| source.mismatch(array))?;
-        let yes = match (self.of_false, self.of_true) {
+    pub(super) fn bits(&self, source: &Source, array: &ArrayRef) -> Result<Bits, EvaluateError> {
+        let bools: &BooleanArray = array.as_boolean_opt().ok_or_else(|| source.mismatch(array))?;
+        Ok(match (self.of_false, self.of_true) {
             (false, true) => Bits::from_bools(bools),
             (true, false) => Bits::from_bools(bools).not(),
             (both, _) => Bits::filled(bools.len(), both),
-        };
-        Ok(Truth::new(yes, Bits::nulls(bools)))
+        })
     }
 }
 

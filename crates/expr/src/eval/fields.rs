@@ -2,16 +2,19 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
 };
 use milvus_types::DataType;
 
 use crate::ast::CompareOp;
 use crate::column::Column;
 use crate::error::EvaluateError;
+use crate::predicate::Operand;
 
+use super::Run;
 use super::bits::{Bits, Truth};
 use super::columns::Source;
 
@@ -27,28 +30,35 @@ impl FieldsTest {
         Self { left: Source::new(left), op, right: Source::new(right) }
     }
 
-    pub(super) fn run(&self, batch: &RecordBatch) -> Result<Truth, EvaluateError> {
+    pub(super) fn run(&self, run: &Run<'_>) -> Result<Truth, EvaluateError> {
         let (left, right) = (&self.left, &self.right);
-        let (l, r) = (left.array(batch)?, right.array(batch)?);
-        let yes = if left.data_type.is_string() {
-            let (l, r) = (left.strings(batch)?, right.strings(batch)?);
+        let (l, r) = (left.values(run)?, right.values(run)?);
+        let yes = self.bits(&l.array, &r.array)?;
+        let missing = either(Bits::nulls(&l.array), Bits::nulls(&r.array));
+        let yes = match missing {
+            Some(missing) => yes.and_not(&missing),
+            None => yes,
+        };
+        Ok(Truth::new(yes, either(Bits::nulls(&l.rows), Bits::nulls(&r.rows))))
+    }
+
+    fn bits(&self, l: &ArrayRef, r: &ArrayRef) -> Result<Bits, EvaluateError> {
+        let (left, right) = (&self.left, &self.right);
+        Ok(if left.data_type.is_string() {
+            let l: &StringArray = l.as_string_opt().ok_or_else(|| left.mismatch(l))?;
+            let r: &StringArray = r.as_string_opt().ok_or_else(|| right.mismatch(r))?;
             self.rows(l.len(), |row| Some(l.value(row).cmp(r.value(row))))
         } else if left.data_type == DataType::Bool {
             let l = l.as_boolean_opt().ok_or_else(|| left.mismatch(l))?;
             let r = r.as_boolean_opt().ok_or_else(|| right.mismatch(r))?;
             self.rows(l.len(), |row| Some(l.value(row).cmp(&r.value(row))))
-        } else if left.data_type.is_integer() && right.data_type.is_integer() {
+        } else if is_whole(left.data_type) && is_whole(right.data_type) {
             let (l, r) = (integers(left, l)?, integers(right, r)?);
             self.pairs(&l, &r, |l, r| Some(l.cmp(&r)))
         } else {
             let (l, r) = (doubles(left, l)?, doubles(right, r)?);
             self.pairs(&l, &r, |l, r| l.partial_cmp(&r))
-        };
-        let unknown = match (Bits::nulls(l), Bits::nulls(r)) {
-            (Some(left), Some(right)) => Some(left.or(&right)),
-            (left, right) => left.or(right),
-        };
-        Ok(Truth::new(yes, unknown))
+        })
     }
 
     fn rows(&self, len: usize, compare: impl Fn(usize) -> Option<Ordering>) -> Bits {
@@ -66,11 +76,58 @@ impl FieldsTest {
     }
 }
 
+/// `starts_with` of two columns, or of a constant and a column.
+#[derive(Debug)]
+pub(super) struct PrefixTest {
+    text: Result<Source, Box<str>>,
+    prefix: Source,
+}
+
+impl PrefixTest {
+    pub(super) fn new(text: &Operand, prefix: &Column) -> Self {
+        let text = match text {
+            Operand::Column(column) => Ok(Source::new(column)),
+            Operand::Text(text) => Err(text.clone()),
+        };
+        Self { text, prefix: Source::new(prefix) }
+    }
+
+    pub(super) fn run(&self, run: &Run<'_>) -> Result<Truth, EvaluateError> {
+        let prefixes = self.prefix.strings(run.batch)?;
+        let unknown = Bits::nulls(prefixes);
+        let rows = prefixes.len();
+        Ok(match &self.text {
+            Err(text) => {
+                let starts = |row| text.starts_with(prefixes.value(row));
+                Truth::new(Bits::of_rows(rows, None, starts), unknown)
+            }
+            Ok(source) => {
+                let texts = source.strings(run.batch)?;
+                let starts = |row| texts.value(row).starts_with(prefixes.value(row));
+                let unknown = either(unknown, Bits::nulls(texts));
+                Truth::new(Bits::of_rows(rows, None, starts), unknown)
+            }
+        })
+    }
+}
+
+fn is_whole(data_type: DataType) -> bool {
+    data_type.is_integer() || data_type == DataType::Timestamptz
+}
+
+fn either(left: Option<Bits>, right: Option<Bits>) -> Option<Bits> {
+    match (left, right) {
+        (Some(left), Some(right)) => Some(left.or(&right)),
+        (left, right) => left.or(right),
+    }
+}
+
 fn integers(source: &Source, array: &ArrayRef) -> Result<Vec<i64>, EvaluateError> {
     match source.data_type {
         DataType::Int8 => widen::<Int8Type, i64>(source, array),
         DataType::Int16 => widen::<Int16Type, i64>(source, array),
         DataType::Int32 => widen::<Int32Type, i64>(source, array),
+        DataType::Timestamptz => widen::<TimestampMicrosecondType, i64>(source, array),
         _ => widen::<Int64Type, i64>(source, array),
     }
 }

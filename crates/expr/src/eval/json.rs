@@ -6,7 +6,7 @@
 
 use std::cmp::Ordering;
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::Array;
 use rustc_hash::FxHashSet;
 
 use crate::ast::{ArithOp, CompareOp, ContainsOp};
@@ -15,11 +15,11 @@ use crate::error::EvaluateError;
 use crate::literal::Literal;
 use crate::pattern::Pattern;
 
-use super::Test;
 use super::bits::{Bits, Truth};
 use super::columns::Source;
 use super::json_text::{Json, elements, find, is_hollow};
 use super::number::{divide, integer, modulo};
+use super::{Run, Test};
 
 /// A test of the value at a path.
 #[derive(Debug)]
@@ -99,10 +99,10 @@ impl JsonTest {
     pub(super) fn run(
         &self,
         source: &Source,
-        batch: &RecordBatch,
+        run: &Run<'_>,
         active: Option<&Bits>,
     ) -> Result<Truth, EvaluateError> {
-        let array = source.strings(batch)?;
+        let array = source.strings(run.batch)?;
         let yes = Bits::of_rows(array.len(), active, |row| {
             let value = if array.is_null(row) {
                 None

@@ -143,7 +143,7 @@ impl<'a> Cursor<'a> {
         let mut end = 1;
         let mut has_escapes = false;
         loop {
-            end += memchr2(b'"', b'\\', self.text.get(end..)?)?;
+            end += end_of_run(self.text.get(end..)?)?;
             if self.text.get(end) == Some(&b'"') {
                 break;
             }
@@ -210,12 +210,27 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Where the next quote or backslash is. Most strings are short, for which a call costs more than a
+/// look at each byte.
+fn end_of_run(text: &[u8]) -> Option<usize> {
+    const SHORT: usize = 16;
+    let ends = |byte: &u8| matches!(byte, b'"' | b'\\');
+    let short = text.get(..SHORT).unwrap_or(text);
+    match short.iter().position(ends) {
+        Some(at) => Some(at),
+        None => Some(SHORT + memchr2(b'"', b'\\', text.get(SHORT..)?)?),
+    }
+}
+
 fn scalar(text: &[u8]) -> Option<Json<'_>> {
     match text {
         b"null" => Some(Json::Null),
         b"true" => Some(Json::Bool(true)),
         b"false" => Some(Json::Bool(false)),
         _ => {
+            if let Some(value) = short_integer(text) {
+                return Some(Json::Int(value));
+            }
             let digits = std::str::from_utf8(text).ok()?;
             if !digits.starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
                 return None;
@@ -223,6 +238,25 @@ fn scalar(text: &[u8]) -> Option<Json<'_>> {
             digits.parse().map(Json::Int).or_else(|_| digits.parse().map(Json::Double)).ok()
         }
     }
+}
+
+/// An integer of so few digits that it cannot overflow.
+fn short_integer(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() || digits.len() > 18 {
+        return None;
+    }
+    let mut value = 0i64;
+    for digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + i64::from(digit - b'0');
+    }
+    Some(if negative { -value } else { value })
 }
 
 /// A string with its quotes.

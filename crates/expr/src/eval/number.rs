@@ -4,8 +4,10 @@
 //! that width. A Float column is compared, and computed with, in single precision as Milvus does:
 //! `f == 0.1` is true of a stored 0.1.
 
-use arrow::array::{ArrowPrimitiveType, AsArray, RecordBatch};
-use arrow::datatypes::{Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type};
+use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::datatypes::{
+    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use milvus_types::DataType;
 use rustc_hash::FxHashSet;
 
@@ -14,7 +16,7 @@ use crate::error::EvaluateError;
 use crate::literal::Literal;
 
 use super::Test;
-use super::bits::{Bits, Truth};
+use super::bits::Bits;
 use super::columns::Source;
 
 /// Up to so many values are compared one after the other.
@@ -109,29 +111,29 @@ impl IntTest {
         Self::Arith { arith, operand: integer(operand), op, value: integer(value) }
     }
 
-    pub(super) fn run(&self, source: &Source, batch: &RecordBatch) -> Result<Truth, EvaluateError> {
+    pub(super) fn bits(&self, source: &Source, array: &ArrayRef) -> Result<Bits, EvaluateError> {
         match source.data_type {
-            DataType::Int8 => self.run_typed::<Int8Type>(source, batch),
-            DataType::Int16 => self.run_typed::<Int16Type>(source, batch),
-            DataType::Int32 => self.run_typed::<Int32Type>(source, batch),
-            _ => self.run_typed::<Int64Type>(source, batch),
+            DataType::Int8 => self.bits_of::<Int8Type>(source, array),
+            DataType::Int16 => self.bits_of::<Int16Type>(source, array),
+            DataType::Int32 => self.bits_of::<Int32Type>(source, array),
+            DataType::Timestamptz => self.bits_of::<TimestampMicrosecondType>(source, array),
+            _ => self.bits_of::<Int64Type>(source, array),
         }
     }
 
-    fn run_typed<A: ArrowPrimitiveType>(
+    fn bits_of<A: ArrowPrimitiveType>(
         &self,
         source: &Source,
-        batch: &RecordBatch,
-    ) -> Result<Truth, EvaluateError>
+        array: &ArrayRef,
+    ) -> Result<Bits, EvaluateError>
     where
         A::Native: Into<i64> + TryFrom<i64> + PartialOrd + Bounds,
     {
-        let array = source.array(batch)?;
         let array = array.as_primitive_opt::<A>().ok_or_else(|| source.mismatch(array))?;
-        Ok(Truth::new(self.bits(array.values()), Bits::nulls(array)))
+        Ok(self.bits_in(array.values()))
     }
 
-    fn bits<T>(&self, values: &[T]) -> Bits
+    fn bits_in<T>(&self, values: &[T]) -> Bits
     where
         T: Copy + Into<i64> + TryFrom<i64> + PartialOrd + Bounds,
     {
@@ -260,21 +262,19 @@ impl FloatTest {
         Self::Arith { arith, operand: floating(operand), op, value: floating(value) }
     }
 
-    pub(super) fn run(&self, source: &Source, batch: &RecordBatch) -> Result<Truth, EvaluateError> {
-        let array = source.array(batch)?;
+    pub(super) fn bits(&self, source: &Source, array: &ArrayRef) -> Result<Bits, EvaluateError> {
         let mismatch = || source.mismatch(array);
-        let yes = if source.data_type == DataType::Float {
+        Ok(if source.data_type == DataType::Float {
             let floats = array.as_primitive_opt::<Float32Type>().ok_or_else(mismatch)?;
             #[expect(clippy::cast_possible_truncation, reason = "single precision is meant")]
-            self.bits(floats.values(), |value| value as f32)
+            self.bits_in(floats.values(), |value| value as f32)
         } else {
             let doubles = array.as_primitive_opt::<Float64Type>().ok_or_else(mismatch)?;
-            self.bits(doubles.values(), |value| value)
-        };
-        Ok(Truth::new(yes, Bits::nulls(array)))
+            self.bits_in(doubles.values(), |value| value)
+        })
     }
 
-    fn bits<T>(&self, values: &[T], constant: impl Fn(f64) -> T) -> Bits
+    fn bits_in<T>(&self, values: &[T], constant: impl Fn(f64) -> T) -> Bits
     where
         T: Float,
     {

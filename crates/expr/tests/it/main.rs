@@ -6,5 +6,7 @@ mod arbitrary;
 mod corpus;
 mod evaluate;
 mod keys;
+mod kinds;
+mod mixed;
 mod random;
 mod schema;

@@ -1,9 +1,9 @@
 //! The schema that all these tests plan against.
 
 use milvus_expr::{TemplateValue, Templates};
-use milvus_types::{CollectionSchema, DataType, FieldId, FieldSchema, KeyValue};
+use milvus_types::{CollectionSchema, DataType, FieldId, FieldSchema, KeyValue, StructField};
 
-fn field(id: i64, name: &str, data_type: DataType) -> FieldSchema {
+pub(crate) fn field(id: i64, name: &str, data_type: DataType) -> FieldSchema {
     FieldSchema {
         id: FieldId(id),
         name: name.to_owned(),
@@ -39,7 +39,13 @@ pub(crate) fn schema() -> CollectionSchema {
         fields[at].element_type = Some(element);
     }
     fields[13].type_params = vec![KeyValue::new("enable_match", "true")];
-    CollectionSchema { name: "c".to_owned(), fields, ..CollectionSchema::default() }
+    let clips = StructField { name: "clips".to_owned(), ..StructField::default() };
+    CollectionSchema {
+        name: "c".to_owned(),
+        fields,
+        struct_fields: vec![clips],
+        ..CollectionSchema::default()
+    }
 }
 
 /// The same with a dynamic field.

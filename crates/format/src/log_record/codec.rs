@@ -73,6 +73,8 @@ struct RowsHead {
     schema_version: i32,
     #[prost(message, optional, tag = "3")]
     replaced: Option<KeysMessage>,
+    #[prost(bool, tag = "4")]
+    everywhere: bool,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -218,12 +220,15 @@ fn head(record: &LogRecord) -> (Head, Option<&RecordBatch>) {
     let (kind, rows) = match &record.body {
         Body::Insert { partition_id, schema_version, rows } => {
             let (partition_id, schema_version) = (partition_id.0, *schema_version);
-            (Kind::Insert(RowsHead { partition_id, schema_version, replaced: None }), Some(rows))
+            let head = RowsHead { partition_id, schema_version, replaced: None, everywhere: false };
+            (Kind::Insert(head), Some(rows))
         }
-        Body::Upsert { partition_id, schema_version, rows, replaced } => {
+        Body::Upsert { partition_id, schema_version, rows, replaced, everywhere } => {
             let replaced = Some(keys_message(replaced));
             let (partition_id, schema_version) = (partition_id.0, *schema_version);
-            (Kind::Upsert(RowsHead { partition_id, schema_version, replaced }), Some(rows))
+            let everywhere = *everywhere;
+            let head = RowsHead { partition_id, schema_version, replaced, everywhere };
+            (Kind::Upsert(head), Some(rows))
         }
         Body::Delete { partition_ids, keys } => {
             let partitions = partition_ids
@@ -271,6 +276,7 @@ fn record(head: Head, rows: Option<Bytes>) -> Result<LogRecord, DecodeError> {
             schema_version: head.schema_version,
             rows: rows()?,
             replaced: keys(head.replaced)?,
+            everywhere: head.everywhere,
         },
         Kind::Delete(head) => Body::Delete {
             partition_ids: head

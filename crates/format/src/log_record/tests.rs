@@ -39,7 +39,8 @@ fn keys() -> PrimaryKeys {
 
 fn upsert() -> LogRecord {
     let partition_id = PartitionId(5);
-    record(Body::Upsert { partition_id, schema_version: 2, rows: rows(5, 4), replaced: keys() })
+    let (rows, replaced, everywhere) = (rows(5, 4), keys(), false);
+    record(Body::Upsert { partition_id, schema_version: 2, rows, replaced, everywhere })
 }
 
 fn samples() -> Vec<(&'static str, LogRecord)> {
@@ -76,6 +77,14 @@ fn every_kind_comes_back_and_its_golden_v1_too() {
         let golden = std::fs::read(crate::golden(&format!("record-{name}.bin"), &bytes)).unwrap();
         assert_eq!(LogRecord::decode(&golden.into()).unwrap(), record, "golden {name}");
     }
+}
+
+#[test]
+fn an_upsert_says_whether_it_replaces_rows_of_every_partition() {
+    let mut record = upsert();
+    let Body::Upsert { everywhere, .. } = &mut record.body else { panic!("an upsert") };
+    *everywhere = true;
+    assert_eq!(LogRecord::decode(&payload(&record)).unwrap(), record);
 }
 
 #[test]

@@ -8,10 +8,11 @@ use std::thread;
 
 use milvus_kernel::{Scored, TopK, distance, sq8};
 
-use crate::brute::{Scan, row_number};
+use crate::brute::{row_number, scan};
+use crate::compare::{Comparer, query_of};
 use crate::graph::space::{CodeSpace, Space, Target, factor};
-use crate::score::{Metric, Query};
-use crate::vectors::Vectors;
+use crate::score::Metric;
+use crate::vectors::{Vectors, View};
 
 /// Up to this dimension a coded row is no smaller than the vector.
 const SMALL_DIM: usize = 16;
@@ -35,22 +36,19 @@ pub(crate) struct Coder<'a> {
 impl Coder<'_> {
     /// Encodes `vector` into `row`; `buffer` is scratch space.
     pub(crate) fn encode(&self, vector: &[f32], buffer: &mut Vec<f32>, row: &mut [u8]) {
-        let (unit, zero) = match self.metric {
-            Metric::Cosine => {
-                let inverse = distance::inverse_norm(distance::norm_squared(vector));
-                (inverse, inverse == 0.0)
-            }
-            Metric::L2 | Metric::Ip => (1.0, false),
+        let (unit, zero) = if self.metric == Metric::Cosine {
+            let inverse = distance::inverse_norm(distance::norm_squared(vector));
+            (inverse, inverse == 0.0)
+        } else {
+            (1.0, false)
         };
         buffer.clear();
         buffer.extend(vector.iter().zip(self.mean).map(|(&x, &mean)| x * unit - mean));
         let norm = sq8::encode(buffer, row);
-        let bias = match self.metric {
-            Metric::L2 => norm,
-            Metric::Cosine => norm + f32::from(u8::from(zero)),
-            Metric::Ip => {
-                -distance::ip(buffer, self.mean) - distance::norm_squared(self.mean) / 2.0
-            }
+        let bias = if self.metric == Metric::Ip {
+            -distance::ip(buffer, self.mean) - distance::norm_squared(self.mean) / 2.0
+        } else {
+            norm + f32::from(u8::from(zero))
         };
         sq8::set_bias(row, bias);
     }
@@ -63,9 +61,10 @@ pub(crate) fn mean(metric: Metric, vectors: &Vectors) -> Vec<f32> {
     for block in vectors.as_slice().chunks(vectors.dim() * 256) {
         part.fill(0.0);
         for row in block.chunks_exact(vectors.dim()) {
-            let unit = match metric {
-                Metric::Cosine => distance::inverse_norm(distance::norm_squared(row)),
-                Metric::L2 | Metric::Ip => 1.0,
+            let unit = if metric == Metric::Cosine {
+                distance::inverse_norm(distance::norm_squared(row))
+            } else {
+                1.0
             };
             part.iter_mut().zip(row).for_each(|(sum, &x)| *sum += x * unit);
         }
@@ -113,10 +112,10 @@ pub(crate) fn good_enough(space: &CodeSpace<'_>, metric: Metric, vectors: &Vecto
         (TRIAL_FLOATS / block.len().max(1)).clamp(*TRIALS.start(), *TRIALS.end()).min(rows);
     for trial in 0..trials {
         let row = trial * rows / trials;
-        let query = Query::new(metric, vectors.row(row));
+        let view = View::Float { block, dim: vectors.dim() };
+        let query = query_of(Comparer::new(metric, vectors.row(row).into(), view, &[]));
         let mut nearest = TopK::new(NEAREST.min(rows));
-        let scan = Scan { block, dim: vectors.dim(), inverse_norms: &[] };
-        scan.run(&[query], None, &mut |_, scored| {
+        scan(&[query], rows, None, &mut |_, scored| {
             nearest.push(scored);
         });
         let mut candidates = TopK::new(CANDIDATES);
@@ -126,7 +125,7 @@ pub(crate) fn good_enough(space: &CodeSpace<'_>, metric: Metric, vectors: &Vecto
         }
         let candidates: Vec<u32> = candidates.into_sorted().iter().map(|c| c.row()).collect();
         let mut exact = vec![0.0; candidates.len()];
-        query.gather(block, &[], &candidates, &mut exact);
+        query.gather(&candidates, &mut exact);
         let reach = nearest.bound().distance();
         let want = nearest.len();
         // Rows as near as the last of the nearest are as good: identical vectors are no mistake.

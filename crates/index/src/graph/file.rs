@@ -6,15 +6,17 @@
 //! | `links0` | u32 × rows × 2M | neighbours at level 0; a short list ends in `u32::MAX` |
 //! | `links` | u32 × sum of levels × M | neighbours above, row after row, level after level |
 //! | `codes`, `mean` | u8 × rows × stride, f32 × dim | what walks are on, where `space` is `codes` |
+//! | `codebook`, `codes`, `codenorm` | see `product` | where `space` is `product` |
 //! | `invnorms` | f32 × rows | COSINE only |
 //! | `dupfirst`, `dupends`, `dupother` | u32 | groups of identical rows |
 //!
-//! Parameters: `M`, `efConstruction`, `entry` (a row, or `none`), `space` (`codes` or `vectors`).
+//! Parameters: `M`, `efConstruction`, `entry` (a row, or `none`), `space` (`codes`, `product` or
+//! `vectors`).
 
 use std::io;
 
 use milvus_kernel::sq8;
-use milvus_types::KeyValue;
+use milvus_types::{DataType, KeyValue};
 use parking_lot::Mutex;
 
 use crate::container::{self, Container, Header, Tag};
@@ -22,11 +24,12 @@ use crate::error::OpenError;
 use crate::graph::links::{NONE, upper_at};
 use crate::graph::{Codes, DuplicateSections, Graph};
 use crate::index_type::IndexType;
-use crate::params::GraphParams;
+use crate::params::{GraphCodes, GraphParams};
+use crate::product::Product;
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::VectorIndex;
-use crate::vectors::Vectors;
+use crate::vectors::VectorData;
 
 const LEVELS: Tag = *b"levels  ";
 const LINKS0: Tag = *b"links0  ";
@@ -39,9 +42,13 @@ const DUP_ENDS: Tag = *b"dupends ";
 const DUP_OTHERS: Tag = *b"dupother";
 
 pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
-    let space = if graph.codes.is_some() { "codes" } else { "vectors" };
+    let space = match &graph.codes {
+        None => "vectors",
+        Some(Codes::Scalar { .. }) => "codes",
+        Some(Codes::Product(_)) => "product",
+    };
     let entry = graph.entry.map_or_else(|| "none".to_owned(), |row| row.to_string());
-    let header = Header {
+    let mut header = Header {
         index_type: graph.index_type.name().to_owned(),
         metric: graph.metric(),
         dim: graph.dim(),
@@ -62,9 +69,17 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
         (DUP_ENDS, graph.duplicates.ends.as_bytes()),
         (DUP_OTHERS, graph.duplicates.others.as_bytes()),
     ];
-    if let Some(codes) = &graph.codes {
-        sections.push((MEAN, codes.mean.as_bytes()));
-        sections.push((CODES, codes.rows.as_bytes()));
+    match &graph.codes {
+        None => {}
+        Some(Codes::Scalar { mean, rows }) => {
+            sections.push((MEAN, mean.as_bytes()));
+            sections.push((CODES, rows.as_bytes()));
+        }
+        Some(Codes::Product(product)) => {
+            let (params, parts) = product.parts(graph.dim());
+            header.params.extend(params);
+            sections.extend(parts);
+        }
     }
     container::write(out, &header, &sections)
 }
@@ -74,12 +89,15 @@ pub(crate) fn open(
     index_type: IndexType,
     metric: Metric,
     container: &Container,
-    vectors: Vectors,
+    vectors: VectorData,
 ) -> Result<Graph, OpenError> {
     let header = &container.header;
     let rows = vectors.rows();
-    let params =
-        GraphParams { m: header.number("M")?, ef_construction: header.number("efConstruction")? };
+    let params = GraphParams {
+        m: header.number("M")?,
+        ef_construction: header.number("efConstruction")?,
+        codes: GraphCodes::Best,
+    };
     let levels: Section<u8> = container.section(LEVELS, rows)?;
     let (upper_at, lists) = upper_at(levels.as_slice());
     let upper_links = lists.checked_mul(params.m);
@@ -99,10 +117,7 @@ pub(crate) fn open(
     if !duplicates.view().are_sound(rows) {
         return Err(OpenError::malformed("groups of identical rows make no sense"));
     }
-    let norms = match metric {
-        Metric::Cosine => container.section(NORMS, rows)?,
-        Metric::L2 | Metric::Ip => Vec::new().into(),
-    };
+    let norms = container.section(NORMS, if metric == Metric::Cosine { rows } else { 0 })?;
     Ok(Graph {
         index_type,
         metric,
@@ -130,16 +145,17 @@ fn entry(header: &Header, rows: usize) -> Result<Option<u32>, OpenError> {
     }
 }
 
-fn codes(container: &Container, vectors: &Vectors) -> Result<Option<Codes>, OpenError> {
+fn codes(container: &Container, vectors: &VectorData) -> Result<Option<Codes>, OpenError> {
     match container.header.text("space")? {
         "vectors" => Ok(None),
-        "codes" => {
+        "codes" if vectors.data_type() == DataType::FloatVector => {
             let bytes = sq8::stride(vectors.dim()).saturating_mul(vectors.rows());
-            Ok(Some(Codes {
+            Ok(Some(Codes::Scalar {
                 mean: container.section(MEAN, vectors.dim())?,
                 rows: container.section(CODES, bytes)?,
             }))
         }
+        "product" => Ok(Some(Codes::Product(Product::open(container, vectors)?))),
         other => Err(OpenError::malformed(format!("space is {other}"))),
     }
 }
@@ -161,9 +177,9 @@ mod tests {
     use super::*;
     use crate::{IndexType, build, check_build_params};
 
-    fn vectors() -> Vectors {
+    fn vectors() -> crate::Vectors {
         let floats = (0..60 * 20).map(|i| (i * 37 % 101) as f32).collect();
-        Vectors::from_vec(floats, 20).unwrap()
+        crate::Vectors::from_vec(floats, 20).unwrap()
     }
 
     /// A graph's container with one section or parameter replaced, its checksums right.
@@ -217,7 +233,7 @@ mod tests {
         for (case, bytes) in refused.into_iter().enumerate() {
             assert!(matches!(open(bytes), Err(OpenError::Malformed(_))), "case {case}");
         }
-        let other = Vectors::from_vec(vec![0.0; 20], 20).unwrap();
+        let other = crate::Vectors::from_vec(vec![0.0; 20], 20).unwrap();
         let bytes = altered(NORMS, &|_| (), None);
         assert!(matches!(crate::open(Arc::new(bytes), other), Err(OpenError::OtherVectors { .. })));
     }

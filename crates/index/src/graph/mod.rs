@@ -10,30 +10,32 @@
 //! `file` (sections of the container).
 
 mod build;
-mod codes;
+pub(crate) mod codes;
 mod duplicates;
 mod file;
 mod links;
 mod search;
-mod space;
+pub(crate) mod space;
 mod walk;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use milvus_kernel::{Bitset, sq8};
-use milvus_types::MetricType;
+use milvus_types::{DataType, MetricType};
 use parking_lot::Mutex;
 
-use crate::brute::Scan;
+use crate::brute::{range_into, row_number};
+use crate::compare::{Comparer, inverse_norms, query_of};
 use crate::error::BuildError;
 use crate::index_type::IndexType;
-use crate::params::{GraphParams, SearchParams};
+use crate::params::{GraphCodes, GraphParams, SearchParams};
+use crate::product::Product;
 use crate::range::Range;
-use crate::score::{Metric, Query, inverse_norms};
+use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::{Hit, VectorIndex};
-use crate::vectors::Vectors;
+use crate::vectors::{VectorData, VectorRef};
 
 use build::{Builder, level_of, order};
 use codes::{Coder, encode_all, good_enough, mean};
@@ -41,14 +43,14 @@ use duplicates::{Duplicates, Groups};
 pub(crate) use file::open;
 use links::{GrowingLinks, Layout, Links, upper_at};
 use search::Scratch;
-use space::{FloatSpace, Space};
+use space::{RowSpace, Space};
 
 /// A finished graph over the rows of one segment.
 pub(crate) struct Graph {
     index_type: IndexType,
     metric: Metric,
     params: GraphParams,
-    vectors: Vectors,
+    vectors: VectorData,
     /// The row that every walk starts from; `None` where there are no rows.
     entry: Option<u32>,
     levels: Section<u8>,
@@ -63,10 +65,14 @@ pub(crate) struct Graph {
     scratch: Mutex<Vec<Scratch>>,
 }
 
-/// The codes of all rows and the mean that vectors are centred by.
-struct Codes {
-    mean: Section<f32>,
-    rows: Section<u8>,
+/// The codes of all rows.
+enum Codes {
+    /// 8 bits for each dimension, and the mean that vectors are centred by.
+    Scalar {
+        mean: Section<f32>,
+        rows: Section<u8>,
+    },
+    Product(Product),
 }
 
 /// [`Duplicates`] as sections.
@@ -95,7 +101,11 @@ impl From<Duplicates> for DuplicateSections {
 /// Bytes of memory that building takes at its peak, without the vectors.
 pub(crate) fn estimate_bytes(params: &GraphParams, rows: usize, dim: usize) -> u64 {
     let upper = params.m as u64 * 4 / (params.m as u64 - 1).max(1) + 1;
-    let row = sq8::stride(dim) as u64 + params.m as u64 * 2 * 4 + upper + 64;
+    let product = match params.codes {
+        GraphCodes::Best => 0,
+        GraphCodes::Product(params) => (params.m * params.stages) as u64 + 4,
+    };
+    let row = sq8::stride(dim) as u64 + product + params.m as u64 * 2 * 4 + upper + 64;
     rows as u64 * row + (1 << 20)
 }
 
@@ -104,35 +114,44 @@ pub(crate) fn build(
     index_type: IndexType,
     metric: Metric,
     params: &GraphParams,
-    vectors: Vectors,
+    vectors: VectorData,
     threads: usize,
     progress: &(dyn Fn(usize, usize) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Graph, BuildError> {
-    let norms = match metric {
-        Metric::Cosine => inverse_norms(vectors.as_slice(), vectors.dim()),
-        Metric::L2 | Metric::Ip => Vec::new(),
+    let norms = inverse_norms(metric, &vectors);
+    let work = Work { params, rows: vectors.rows(), threads, progress, cancel };
+    let mut codes = None;
+    if let VectorData::Float(floats) = &vectors {
+        let mean = mean(metric, floats);
+        let coded = encode_all(Coder { metric, mean: &mean }, floats, threads);
+        if cancel.load(Relaxed) {
+            return Err(BuildError::Cancelled);
+        }
+        if good_enough(&codes::space(&coded, metric, floats.dim()), metric, floats) {
+            codes = Some((mean, coded));
+        }
+    }
+    let built = if let Some((_, coded)) = &codes {
+        let space = codes::space(coded, metric, vectors.dim());
+        work.link(&space, &Duplicates::find(coded, space.stride))?
+    } else {
+        let space = RowSpace { metric, rows: vectors.view(), inverse_norms: &norms };
+        let (bytes, width) = vectors.fixed_bytes().unwrap_or((&[], 1));
+        work.link(&space, &Duplicates::find(bytes, width))?
     };
-    let mean = mean(metric, &vectors);
-    let codes = encode_all(Coder { metric, mean: &mean }, &vectors, threads);
+    let codes = match &params.codes {
+        GraphCodes::Best => {
+            codes.map(|(mean, rows)| Codes::Scalar { mean: mean.into(), rows: rows.into() })
+        }
+        GraphCodes::Product(params) => {
+            let all: Vec<u32> = (0..vectors.rows()).map(row_number).collect();
+            Some(Codes::Product(Product::build(metric, &vectors, &all, params, threads, cancel)))
+        }
+    };
     if cancel.load(Relaxed) {
         return Err(BuildError::Cancelled);
     }
-    let space = codes::space(&codes, metric, vectors.dim());
-    let good = good_enough(&space, metric, &vectors);
-    let work = Work { params, rows: vectors.rows(), threads, progress, cancel };
-    let built = if good {
-        work.link(&space, &Duplicates::find(&codes, space.stride))?
-    } else {
-        let bytes = bytemuck::cast_slice(vectors.as_slice());
-        let space = FloatSpace {
-            metric,
-            block: vectors.as_slice(),
-            dim: vectors.dim(),
-            inverse_norms: &norms,
-        };
-        work.link(&space, &Duplicates::find(bytes, vectors.dim() * size_of::<f32>()))?
-    };
     Ok(Graph {
         index_type,
         metric,
@@ -142,7 +161,7 @@ pub(crate) fn build(
         upper_at: built.upper_at,
         level0: built.level0.into(),
         upper: built.upper.into(),
-        codes: good.then(|| Codes { mean: mean.into(), rows: codes.into() }),
+        codes,
         inverse_norms: norms.into(),
         duplicates: built.duplicates.into(),
         scratch: Mutex::default(),
@@ -210,26 +229,17 @@ impl Graph {
             upper: self.upper.as_slice(),
         }
     }
-
-    fn scan(&self) -> Scan<'_> {
-        Scan {
-            block: self.vectors.as_slice(),
-            dim: self.vectors.dim(),
-            inverse_norms: self.inverse_norms.as_slice(),
-        }
-    }
 }
 
 impl VectorIndex for Graph {
     fn search(
         &self,
-        query: &[f32],
+        query: VectorRef<'_>,
         k: usize,
         params: &SearchParams,
         live: Option<&Bitset>,
         out: &mut Vec<Hit>,
     ) {
-        assert_eq!(query.len(), self.dim(), "dimensions disagree");
         let scratch = self.scratch.lock().pop();
         let mut scratch = scratch.unwrap_or_else(|| Scratch::new(self.rows()));
         search::search(self, query, k, params, live, &mut scratch, out);
@@ -239,18 +249,23 @@ impl VectorIndex for Graph {
     /// Compares with every live row: a graph cannot promise to have reached all that are in range.
     fn range_search(
         &self,
-        query: &[f32],
+        query: VectorRef<'_>,
         range: &Range,
         limit: usize,
         live: Option<&Bitset>,
         out: &mut Vec<Hit>,
     ) {
-        assert_eq!(query.len(), self.dim(), "dimensions disagree");
-        self.scan().range(&Query::new(self.metric, query), live, range, limit, out);
+        let norms = self.inverse_norms.as_slice();
+        let comparer = Comparer::new(self.metric, query, self.vectors.view(), norms);
+        range_into(&query_of(comparer), self.rows(), live, range, limit, out);
     }
 
     fn rows(&self) -> usize {
         self.vectors.rows()
+    }
+
+    fn data_type(&self) -> DataType {
+        self.vectors.data_type()
     }
 
     fn dim(&self) -> usize {
@@ -266,12 +281,16 @@ impl VectorIndex for Graph {
     }
 
     fn memory_bytes(&self) -> u64 {
-        let codes = self.codes.as_ref();
+        let codes = match &self.codes {
+            None => 0,
+            Some(Codes::Scalar { mean, rows }) => mean.bytes() + rows.bytes(),
+            Some(Codes::Product(product)) => product.bytes(),
+        };
         self.level0.bytes()
             + self.upper.bytes()
             + self.levels.bytes()
             + size_of_val(self.upper_at.as_slice()) as u64
-            + codes.map_or(0, |codes| codes.rows.bytes() + codes.mean.bytes())
+            + codes
             + self.inverse_norms.bytes()
             + self.duplicates.first.bytes()
             + self.duplicates.ends.bytes()

@@ -8,13 +8,16 @@
 
 use milvus_kernel::{Bitset, Scored, TopK, sq8};
 
-use crate::graph::Graph;
+use crate::brute::scan;
+use crate::compare::{Comparer, query_of};
 use crate::graph::codes::{self, Coder};
-use crate::graph::space::{FloatSpace, Target};
+use crate::graph::space::Target;
 use crate::graph::walk::Walk;
+use crate::graph::{Codes, Graph};
+use crate::ivf::kmeans::widen;
 use crate::params::SearchParams;
-use crate::score::Query;
 use crate::vector_index::Hit;
+use crate::vectors::VectorRef;
 
 /// Distances that a walk computes for each of its `ef` candidates, roughly, each worth so many
 /// distances of a scan in order (measured; see `benches/hnsw.rs`).
@@ -52,6 +55,9 @@ fn reuse(kept: &mut Option<TopK>, k: usize) -> TopK {
     top
 }
 
+/// How many times `k` candidates walks on product codes keep, all of which get exact scores.
+const ROUGH: usize = 8;
+
 /// How many candidates get exact scores to find the best `k`.
 fn reranked(k: usize) -> usize {
     k + k / 2 + 16
@@ -60,7 +66,7 @@ fn reranked(k: usize) -> usize {
 /// See [`crate::VectorIndex::search`].
 pub(crate) fn search(
     graph: &Graph,
-    query: &[f32],
+    query: VectorRef<'_>,
     k: usize,
     params: &SearchParams,
     live: Option<&Bitset>,
@@ -74,31 +80,34 @@ pub(crate) fn search(
     let (Some(entry), true) = (graph.entry, k > 0) else {
         return;
     };
+    let norms = graph.inverse_norms.as_slice();
+    // Product codes order rows roughly, so more of them are looked at.
+    let rough = matches!(graph.codes, Some(Codes::Product(_)));
+    let ef = if rough { params.ef.max(ROUGH * k) } else { params.ef };
     let search = Search {
         graph,
-        query: Query::new(graph.metric, query),
+        query: query_of(Comparer::new(graph.metric, query, graph.vectors.view(), norms)),
         k,
-        ef: params.ef.max(k).min(rows),
+        ef: ef.max(k).min(rows),
+        reranked: if rough { ef } else { reranked(k) },
         live,
         live_count,
     };
     let mut best = reuse(&mut scratch.best, k);
-    if let Some(codes) = &graph.codes {
-        let coder = Coder { metric: graph.metric, mean: codes.mean.as_slice() };
+    if let (Some(Codes::Scalar { mean, rows }), VectorRef::Float(query)) = (&graph.codes, query) {
+        let coder = Coder { metric: graph.metric, mean: mean.as_slice() };
         let mut coded = std::mem::take(&mut scratch.coded);
         coded.resize(sq8::stride(query.len()), 0);
         coder.encode(query, &mut scratch.centred, &mut coded);
-        let space = codes::space(codes.rows.as_slice(), graph.metric, query.len());
+        let space = codes::space(rows.as_slice(), graph.metric, query.len());
         search.run(&space.query(&coded), true, entry, scratch, &mut best);
         scratch.coded = coded;
+    } else if let Some(Codes::Product(product)) = &graph.codes {
+        widen(graph.metric, query, &mut scratch.centred);
+        let target = product.query(graph.metric, &scratch.centred);
+        search.run(&target, true, entry, scratch, &mut best);
     } else {
-        let space = FloatSpace {
-            metric: graph.metric,
-            block: graph.vectors.as_slice(),
-            dim: query.len(),
-            inverse_norms: graph.inverse_norms.as_slice(),
-        };
-        search.run(&space.query(search.query), false, entry, scratch, &mut best);
+        search.run(&search.query, false, entry, scratch, &mut best);
     }
     best.drain_sorted(&mut scratch.found);
     scratch.best = Some(best);
@@ -108,9 +117,10 @@ pub(crate) fn search(
 /// The request.
 struct Search<'a> {
     graph: &'a Graph,
-    query: Query<'a>,
+    query: Comparer<'a>,
     k: usize,
     ef: usize,
+    reranked: usize,
     live: Option<&'a Bitset>,
     live_count: usize,
 }
@@ -156,7 +166,7 @@ impl Search<'_> {
             self.scan_codes(target, scratch);
             self.rerank(false, scratch, best);
         } else {
-            self.graph.scan().run(&[self.query], self.live, &mut |_, scored| {
+            scan(&[self.query], self.graph.vectors.rows(), self.live, &mut |_, scored| {
                 best.push(scored);
             });
         }
@@ -196,7 +206,7 @@ impl Search<'_> {
         let Scratch { found, rows, distances, .. } = scratch;
         rows.clear();
         for row in found.iter().map(|scored| scored.row()) {
-            if rows.len() >= reranked(self.k) {
+            if rows.len() >= self.reranked {
                 break;
             }
             if self.is_live(row) {
@@ -207,8 +217,7 @@ impl Search<'_> {
             }
         }
         distances.resize(rows.len(), 0.0);
-        let block = self.graph.vectors.as_slice();
-        self.query.gather(block, self.graph.inverse_norms.as_slice(), rows, distances);
+        self.query.gather(rows, distances);
         for (&row, &distance) in rows.iter().zip(&*distances) {
             best.push(Scored::new(distance, row));
         }
@@ -217,7 +226,7 @@ impl Search<'_> {
     /// Puts the live rows of the best codes into `scratch.found`, best first.
     fn scan_codes(&self, target: &impl Target, scratch: &mut Scratch) {
         const CHUNK: usize = 256;
-        let mut wide = reuse(&mut scratch.wide, reranked(self.k).max(self.ef.min(self.k * 4)));
+        let mut wide = reuse(&mut scratch.wide, self.reranked.max(self.ef.min(self.k * 4)));
         let rows = &mut scratch.rows;
         scratch.distances.resize(CHUNK, 0.0);
         let mut flush = |rows: &mut Vec<u32>| {

@@ -6,7 +6,9 @@
 use milvus_kernel::prefetch::prefetch_lines;
 use milvus_kernel::sq8;
 
-use crate::score::{Metric, Query};
+use crate::compare::{Comparer, query_of};
+use crate::score::Metric;
+use crate::vectors::View;
 
 /// Something that rows are compared with.
 pub(crate) trait Target {
@@ -38,10 +40,7 @@ pub(crate) struct CodeSpace<'a> {
 
 /// The factor of the inner product in distances of codes; see [`sq8`].
 pub(crate) fn factor(metric: Metric) -> f32 {
-    match metric {
-        Metric::L2 | Metric::Cosine => -2.0,
-        Metric::Ip => -1.0,
-    }
+    if metric == Metric::Ip { -1.0 } else { -2.0 }
 }
 
 impl<'s> CodeSpace<'s> {
@@ -85,58 +84,37 @@ impl Target for CodeTarget<'_> {
     }
 }
 
-/// Rows as vectors.
+/// Rows as vectors of any kind.
 #[derive(Clone, Copy)]
-pub(crate) struct FloatSpace<'a> {
+pub(crate) struct RowSpace<'a> {
     pub(crate) metric: Metric,
-    pub(crate) block: &'a [f32],
-    pub(crate) dim: usize,
+    pub(crate) rows: View<'a>,
     /// Of all rows where the metric is cosine, else empty.
     pub(crate) inverse_norms: &'a [f32],
 }
 
-impl<'s> FloatSpace<'s> {
-    /// A vector, to compare rows with. Distances are exact.
-    pub(crate) fn query<'a>(&self, query: Query<'a>) -> FloatTarget<'a>
-    where
-        's: 'a,
-    {
-        FloatTarget { query, block: self.block, inverse_norms: self.inverse_norms }
-    }
-}
-
-impl Space for FloatSpace<'_> {
+impl Space for RowSpace<'_> {
     type Target<'a>
-        = FloatTarget<'a>
+        = Comparer<'a>
     where
         Self: 'a;
 
     #[inline]
-    fn target(&self, row: u32) -> FloatTarget<'_> {
-        let row = row as usize;
-        self.query(Query {
-            metric: self.metric,
-            vector: &self.block[row * self.dim..][..self.dim],
-            inverse_norm: self.inverse_norms.get(row).copied().unwrap_or(1.0),
-        })
+    fn target(&self, row: u32) -> Comparer<'_> {
+        let query = self.rows.row(row as usize);
+        query_of(Comparer::new(self.metric, query, self.rows, self.inverse_norms))
     }
 }
 
-pub(crate) struct FloatTarget<'a> {
-    query: Query<'a>,
-    block: &'a [f32],
-    inverse_norms: &'a [f32],
-}
-
-impl Target for FloatTarget<'_> {
+/// Distances are exact.
+impl Target for Comparer<'_> {
     #[inline]
     fn distances(&self, rows: &[u32], out: &mut [f32]) {
-        self.query.gather(self.block, self.inverse_norms, rows, out);
+        self.gather(rows, out);
     }
 
     #[inline]
     fn prefetch(&self, row: u32) {
-        let dim = self.query.vector.len();
-        prefetch_lines(&self.block[row as usize * dim..][..dim], 16);
+        Comparer::prefetch(self, row);
     }
 }

@@ -6,11 +6,11 @@ use milvus_index::{BuildError, IndexType, brute_force, build, estimate_build_byt
 use milvus_kernel::Bitset;
 use milvus_types::MetricType;
 
-use crate::data::{METRICS, built, clustered, definition, search, vectors};
+use crate::data::{FAMILIES, METRICS, built, clustered, definition, search, vectors};
 
 #[test]
 fn empty_and_single_row_segments_answer() {
-    for index_type in IndexType::ALL {
+    for index_type in FAMILIES {
         for metric in METRICS {
             let none = built(index_type, metric, &vectors(vec![], 4), 2).into_index();
             assert!(search(&*none, &[1.0; 4], 10, 16, None).is_empty());

@@ -4,4 +4,5 @@ mod answers;
 mod data;
 mod edges;
 mod files;
+mod kinds;
 mod quality;

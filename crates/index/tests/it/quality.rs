@@ -70,3 +70,40 @@ fn filters_of_any_share_keep_recall_also_where_they_follow_the_vectors() {
         }
     }
 }
+
+#[test]
+fn graphs_over_product_codes_find_the_nearest() {
+    let dim = 32;
+    let segment = vectors(clustered(3000, dim, 200, 0.3, 6), dim);
+    let queries = clustered(50, dim, 200, 0.3, 6);
+    for index_type in [IndexType::HnswPq, IndexType::HnswPrq] {
+        for metric in METRICS {
+            let index = built(index_type, metric, &segment, 2).into_index();
+            let share = recall(&*index, &segment, &queries, 64, None);
+            assert!(share >= 0.9, "{index_type} {metric}: {share}");
+        }
+    }
+}
+
+#[test]
+fn lists_find_the_nearest_among_those_probed() {
+    let dim = 32;
+    let rows = 6000;
+    let segment = vectors(clustered(rows, dim, 200, 0.3, 6), dim);
+    let queries = clustered(60, dim, 200, 0.3, 6);
+    let live = Bitset::from_bools((0..rows).map(|row| row * 7919 % 10 < 3));
+    let indexes = [IndexType::IvfFlat, IndexType::IvfSq8, IndexType::IvfPq, IndexType::IvfRabitq];
+    for index_type in indexes {
+        for metric in METRICS {
+            let index = built(index_type, metric, &segment, 2).into_index();
+            for live in [None, Some(&live)] {
+                let share = recall(&*index, &segment, &queries, 64, live);
+                // The rows with the largest products lie around centroids of any direction, and
+                // one bit for each of few dimensions says little.
+                let hard = metric == MetricType::Ip || index_type == IndexType::IvfRabitq;
+                let least = if hard { 0.83 } else { 0.9 };
+                assert!(share >= least, "{index_type} {metric}: {share}");
+            }
+        }
+    }
+}

@@ -1,23 +1,31 @@
 //! Requests and replies about what exists: databases, collections, partitions, indexes, load states,
 //! flushes and segments.
 
+mod change;
+mod introspect;
+
 use std::sync::Arc;
 
 use milvus_roles::{FlushTicket, IndexProgress, LoadState};
 use milvus_types::{
-    Collection, CollectionId, CollectionSchema, IndexMeta, KeyValue, PartitionId, SegmentId,
-    Timestamp,
+    Collection, CollectionId, CollectionSchema, FieldSchema, IndexMeta, KeyValue, PartitionId,
+    SegmentId, StructField, Timestamp,
 };
+
+pub use change::*;
+pub use introspect::*;
 
 /// `CreateCollection`, as decoded; nothing has been validated.
 #[derive(Clone, Debug, Default)]
 pub struct CreateCollectionRequest {
     /// The name in the request.
     pub collection_name: String,
-    /// The decoded schema; `schema.name` is the name inside it.
+    /// The decoded schema without struct arrays; `schema.name` is the name inside it.
     pub schema: CollectionSchema,
+    /// Its struct arrays.
+    pub structs: Vec<StructArray>,
     /// Parts of the schema that this version does not serve, by kind and name
-    /// (`function bm25`, `struct array field s`, ...); refused by name where Milvus would accept.
+    /// (`function bm25`, ...); refused by name where Milvus would accept.
     pub unsupported: Vec<String>,
     /// Shards; 0 means 1.
     pub shards_num: i32,
@@ -27,6 +35,15 @@ pub struct CreateCollectionRequest {
     pub properties: Vec<KeyValue>,
     /// Only with a partition key.
     pub num_partitions: i64,
+}
+
+/// A struct array as a client describes it; its sub-fields bear their own names only.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StructArray {
+    /// The struct array itself.
+    pub field: StructField,
+    /// What it is made of.
+    pub sub_fields: Vec<FieldSchema>,
 }
 
 /// A collection as `DescribeCollection` answers it; the adapter hides `$meta`.
@@ -106,6 +123,8 @@ pub struct CreateIndexRequest {
 pub struct DescribedIndex {
     /// The definition.
     pub index: Arc<IndexMeta>,
+    /// The field's name, or the dynamic key's.
+    pub field_name: String,
     /// How far it is.
     pub progress: IndexProgress,
 }

@@ -1,102 +1,133 @@
 //! One column's values: checked with Milvus's texts, then laid out as `milvus_types::columns` says.
 //!
-//! Three passes over all columns, as in Milvus, so that the first complaint is the same: values
-//! ([`check`]), nulls and defaults ([`fill`]), row counts and dimensions ([`align`]).
+//! Three passes of checks over all columns, as in Milvus, so that the first complaint is the same:
+//! values ([`check`]), nulls ([`count_present`]), row counts and dimensions ([`check_rows`]). None
+//! of them takes more memory than was sent. Nulls and defaults are filled in by [`lay_out`] and
+//! [`filled`], when everything has passed and [`bytes_to_fill`] are granted.
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray as _, BooleanArray, FixedSizeListArray, Float32Array, Float64Array,
-    Int32Array, Int64Array, StringArray, UInt32Array, new_empty_array,
-};
+use arrow::array::{Array as _, ArrayRef, AsArray as _, UInt32Array, new_null_array};
 use arrow::compute::{interleave, take};
-use arrow::datatypes::{
-    DataType as ArrowType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
-};
-use milvus_types::columns::vector_element;
+use milvus_types::columns::arrow_type;
+use milvus_types::error::OrFailure as _;
 use milvus_types::limits::Limits;
 use milvus_types::{DataType, Failure, FieldSchema, Result, Value};
-use serde::de::IgnoredAny;
+use milvus_values::sparse;
+use milvus_values::timestamptz::Zone;
 
 use super::columns::Bound;
-use crate::api::InputValues;
+use super::{arrays, scalars, vector_lists, vectors};
+use crate::api::{InputValues, InputVectorLists, PackedVectors};
 
-/// The Arrow type in which the adapter hands over values of `data_type`.
-fn input_type(data_type: DataType) -> Option<ArrowType> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other scalar is served")]
-    Some(match data_type {
-        DataType::Bool => ArrowType::Boolean,
-        DataType::Int8 | DataType::Int16 | DataType::Int32 => ArrowType::Int32,
-        DataType::Int64 => ArrowType::Int64,
-        DataType::Float => ArrowType::Float32,
-        DataType::Double => ArrowType::Float64,
-        DataType::VarChar | DataType::JSON => ArrowType::Utf8,
-        _ => return None,
-    })
+/// A column's values as they were given: checked, nulls left out.
+#[derive(Debug)]
+pub(crate) enum Compact {
+    /// None.
+    Nothing,
+    /// In the column's type.
+    Rows(ArrayRef),
+    /// Of the field's kind, not yet cut into rows.
+    Vectors(PackedVectors),
+    /// Of the field's kind.
+    VectorLists(InputVectorLists),
+    /// A whole column, nulls and all.
+    Whole(ArrayRef),
 }
 
 /// Complains about values that the field cannot have.
-pub(crate) fn check(bound: &Bound<'_>, limits: &Limits) -> Result<()> {
-    if let InputValues::Unsupported { kind, .. } = &bound.column.values {
-        return Err(Failure::parameter_invalid(format!(
-            "data of kind {kind} for field {} is not supported yet",
-            bound.field.name
-        )));
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other kind is a scalar, or no value of the field"
+)]
+pub(crate) fn check(bound: &Bound<'_>, limits: &Limits, zone: &Zone) -> Result<Compact> {
+    let Bound { field, column } = bound;
+    if let InputValues::Stored(values) = &column.values {
+        return Ok(Compact::Whole(Arc::clone(values)));
     }
-    if bound.field.data_type == DataType::FloatVector {
-        return match &bound.column.values {
-            InputValues::FloatVectors { values, .. } if !values.is_empty() => finite_f32(values),
-            InputValues::FloatVectors { .. }
-            | InputValues::Scalars(_)
-            | InputValues::Unsupported { .. }
-            | InputValues::Missing => Err(illegal(bound.field)),
-        };
+    let nothing = || if may_lack(field) { Ok(Compact::Nothing) } else { Err(illegal(field)) };
+    if matches!(column.values, InputValues::Missing) && field.data_type != DataType::Timestamptz {
+        return nothing();
     }
-    let given = match &bound.column.values {
-        InputValues::Scalars(values) if !values.is_empty() => values,
-        InputValues::Scalars(_) | InputValues::Missing => {
-            let may_lack = bound.field.nullable || bound.field.default_value.is_some();
-            return if may_lack { Ok(()) } else { Err(illegal(bound.field)) };
+    match field.data_type {
+        DataType::Array => {
+            arrays::read(field, &column.values, field.max_capacity()).map(Compact::Rows)
         }
-        InputValues::FloatVectors { .. } | InputValues::Unsupported { .. } => {
-            return Err(illegal(bound.field));
+        DataType::ArrayOfVector => {
+            vector_lists::check(field, &column.values).map(Compact::VectorLists)
         }
-    };
-    if Some(given.data_type()) != input_type(bound.field.data_type).as_ref() {
-        return Err(illegal(bound.field));
+        DataType::SparseFloatVector => {
+            let InputValues::SparseVectors(rows) = &column.values else { return nothing() };
+            check_sparse(rows)?;
+            Ok(Compact::Rows(Arc::clone(rows)))
+        }
+        kind if kind.is_vector() => {
+            let InputValues::Vectors(given) = &column.values else { return nothing() };
+            let Some(given) = vectors::of_kind(kind, given)? else { return nothing() };
+            if given.bytes.is_empty() {
+                return nothing();
+            }
+            vectors::check_finite(kind, &given.bytes)?;
+            Ok(Compact::Vectors(given))
+        }
+        DataType::Timestamptz => match &column.values {
+            InputValues::Scalars(values) if values.as_string_opt::<i32>().is_some() => {
+                scalars::read(field, values, limits, zone).map(Compact::Rows)
+            }
+            InputValues::Missing if may_lack(field) => Ok(Compact::Nothing),
+            _ => Err(Failure::parameter_invalid("timestamptz field data must be a string array")),
+        },
+        kind => match &column.values {
+            InputValues::Scalars(values) if values.is_empty() => nothing(),
+            InputValues::Scalars(values)
+                if Some(values.data_type()) == scalars::input_type(kind).as_ref() =>
+            {
+                scalars::read(field, values, limits, zone).map(Compact::Rows)
+            }
+            _ => Err(illegal(field)),
+        },
     }
-    check_scalars(bound, given, limits)
 }
 
-fn check_scalars(bound: &Bound<'_>, values: &ArrayRef, limits: &Limits) -> Result<()> {
-    let field = bound.field;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "nothing to check of the others")]
-    match field.data_type {
-        DataType::Int8 => in_range(values, i8::MIN.into(), i8::MAX.into()),
-        DataType::Int16 => in_range(values, i16::MIN.into(), i16::MAX.into()),
-        DataType::Float => finite_f32(values),
-        DataType::Double => {
-            let floats = values.as_primitive_opt::<Float64Type>();
-            let bad = floats.and_then(|floats| floats.values().iter().find(|x| !x.is_finite()));
-            bad.map_or(Ok(()), |value| Err(not_finite(*value)))
-        }
-        DataType::VarChar if !field.auto_id => string_lengths(field, values),
-        DataType::JSON => json(bound, values, limits.json_length),
-        _ => Ok(()),
+fn may_lack(field: &FieldSchema) -> bool {
+    field.nullable || field.default_value.is_some()
+}
+
+fn check_sparse(rows: &ArrayRef) -> Result<()> {
+    let Some(rows) = rows.as_binary_opt::<i32>() else {
+        return Err(Failure::internal("sparse vectors that are no bytes"));
+    };
+    for row in 0..rows.len() {
+        sparse::check_row(rows.value(row)).map_err(Failure::parameter_invalid)?;
     }
+    Ok(())
 }
 
 fn illegal(field: &FieldSchema) -> Failure {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other type gets here")]
     let (kind, need) = match field.data_type {
         DataType::FloatVector => ("float vector field", "float vector"),
+        DataType::Float16Vector => ("float16 vector field", "float16 vector"),
+        DataType::BFloat16Vector => ("bfloat16 vector field", "bfloat16 vector"),
+        DataType::BinaryVector => ("binary vector field", "binary vector"),
+        DataType::SparseFloatVector => ("sparse float vector field", "sparse float vector"),
+        DataType::Int8Vector => ("int8 vector field", "int8 vector"),
         DataType::VarChar => ("varchar field", "string array"),
+        DataType::Text => ("text field", "text array"),
         DataType::JSON => ("json field", "json array"),
+        DataType::Geometry => ("geometry field", "geometry array"),
+        DataType::Array => ("array field", "array"),
+        DataType::ArrayOfVector => ("array of vector field", "array"),
         DataType::Bool => ("field", "bool array"),
         DataType::Int64 => ("field", "long int array"),
         DataType::Float => ("field", "float32 array"),
         DataType::Double => ("field", "float64(double) array"),
-        _ => ("field", "int array"),
+        DataType::Int8
+        | DataType::Int16
+        | DataType::Int32
+        | DataType::String
+        | DataType::Timestamptz
+        | DataType::ArrayOfStruct
+        | DataType::Struct => ("field", "int array"),
     };
     Failure::parameter_mismatch(
         format!("need {need}"),
@@ -105,105 +136,9 @@ fn illegal(field: &FieldSchema) -> Failure {
     )
 }
 
-fn finite_f32(values: &ArrayRef) -> Result<()> {
-    let Some(floats) = values.as_primitive_opt::<Float32Type>() else {
-        return Ok(());
-    };
-    let floats: &[f32] = floats.values();
-    // Without an early exit in the loop the compiler can use wide registers.
-    let all_finite = floats
-        .chunks(1024)
-        .all(|chunk| chunk.iter().fold(true, |finite, value| finite & value.is_finite()));
-    if all_finite {
-        return Ok(());
-    }
-    let bad = floats.iter().find(|value| !value.is_finite());
-    bad.map_or(Ok(()), |value| Err(not_finite(f64::from(*value))))
-}
-
-fn not_finite(value: f64) -> Failure {
-    let text = if value.is_nan() {
-        "NaN"
-    } else if value > 0.0 {
-        "+Inf"
-    } else {
-        "-Inf"
-    };
-    Failure::parameter_invalid(format!("value '{text}' is not a number or infinity"))
-}
-
-fn in_range(values: &ArrayRef, low: i32, high: i32) -> Result<()> {
-    let Some(numbers) = values.as_primitive_opt::<Int32Type>() else {
-        return Ok(());
-    };
-    let range = low..=high;
-    match numbers.values().iter().enumerate().find(|(_, value)| !range.contains(value)) {
-        None => Ok(()),
-        Some((index, value)) => Err(Failure::parameter_mismatch(
-            "integer doesn't overflow",
-            "out of range",
-            format!("the {index}th element ({value}) out of range: [{low}, {high}]"),
-        )),
-    }
-}
-
-fn string_lengths(field: &FieldSchema, values: &ArrayRef) -> Result<()> {
-    let (Some(strings), Some(max)) = (values.as_string_opt::<i32>(), field.max_length()) else {
-        return Ok(());
-    };
-    let too_long = (0..strings.len()).find(|row| strings.value(*row).len() > max);
-    let Some(row) = too_long else { return Ok(()) };
-    Err(Failure::parameter_invalid(format!(
-        "length of varchar field {} exceeds max length, row number: {row}, length: {}, max \
-         length: {max}",
-        field.name,
-        strings.value(row).len()
-    )))
-}
-
-fn json(bound: &Bound<'_>, values: &ArrayRef, max: usize) -> Result<()> {
-    let Some(texts) = values.as_string_opt::<i32>() else {
-        return Ok(());
-    };
-    let name = &bound.field.name;
-    for row in 0..texts.len() {
-        let text = texts.value(row);
-        let length = text.len();
-        if length > max {
-            let (kind, what) = if bound.field.is_dynamic {
-                ("dynamic field", "dynamic field".to_owned())
-            } else {
-                ("json string", format!("json field ({name})"))
-            };
-            return Err(Failure::parameter_mismatch(
-                format!("valid length {kind}"),
-                "length exceeds max length",
-                format!("the length ({length}) of {what} exceeds max length ({max})"),
-            ));
-        }
-        // The dynamic column's rows have been read before.
-        if !bound.field.is_dynamic
-            && let Err(error) = serde_json::from_str::<IgnoredAny>(text)
-        {
-            return Err(Failure::parameter_invalid(format!(
-                "invalid json in field {name}, row number: {row}: {error}"
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Puts nulls and defaults where no value was given. A vector's values stay a plain row of floats.
-pub(crate) fn fill(bound: &Bound<'_>, rows: usize) -> Result<ArrayRef> {
+/// How many rows have a value, after complaints about `valid_data` and how it goes with the values.
+pub(crate) fn count_present(bound: &Bound<'_>, compact: &Compact, rows: usize) -> Result<usize> {
     let (field, valid) = (bound.field, &bound.column.valid);
-    let values = match &bound.column.values {
-        InputValues::Scalars(values) | InputValues::FloatVectors { values, .. } => {
-            Arc::clone(values)
-        }
-        InputValues::Missing | InputValues::Unsupported { .. } => {
-            new_empty_array(&input_type(field.data_type).unwrap_or(ArrowType::Float32))
-        }
-    };
     let wrong_valid = |expected: usize| {
         Failure::parameter_mismatch(
             expected,
@@ -211,37 +146,138 @@ pub(crate) fn fill(bound: &Bound<'_>, rows: usize) -> Result<ArrayRef> {
             format!("the length of valid_data of field({}) is wrong", field.name),
         )
     };
-    let sparse = field.nullable || field.default_value.is_some();
-    if !sparse {
-        return if valid.is_empty() { narrow(field, values) } else { Err(wrong_valid(0)) };
+    if let Compact::Whole(_) = compact {
+        return Ok(rows);
+    }
+    if !may_lack(field) {
+        return if valid.is_empty() { Ok(rows) } else { Err(wrong_valid(0)) };
     }
     if !valid.is_empty() && valid.len() != rows {
         return Err(wrong_valid(rows));
     }
     let present =
         if valid.is_empty() { rows } else { valid.iter().filter(|valid| **valid).count() };
-    // An absent column arrives without a type of its own.
-    let values = if values.is_empty() {
-        new_empty_array(&input_type(field.data_type).unwrap_or(ArrowType::Null))
-    } else {
-        values
+    let given = match compact {
+        Compact::Nothing if field.data_type.is_vector() => present,
+        Compact::Nothing => 0,
+        Compact::Rows(_) if field.data_type == DataType::SparseFloatVector => present,
+        Compact::Rows(values) => values.len(),
+        Compact::VectorLists(lists) => lists.lengths.len(),
+        // Their rows are counted with their dimension.
+        Compact::Vectors(_) | Compact::Whole(_) => present,
     };
-    if values.len() != present {
-        return Err(Failure::parameter_mismatch(
-            present,
-            values.len(),
-            "the length of field is wrong",
-        ));
+    if given != present {
+        let what = "the length of field is wrong";
+        return Err(Failure::parameter_mismatch(present, given, what));
     }
-    if present == rows {
-        return narrow(field, values);
+    Ok(present)
+}
+
+/// Complains about row counts and dimensions; `present` rows are to have a value.
+pub(crate) fn check_rows(
+    field: &FieldSchema,
+    compact: &Compact,
+    present: usize,
+    rows: usize,
+) -> Result<()> {
+    let given = match compact {
+        Compact::Nothing => 0,
+        Compact::Rows(values) => values.len(),
+        Compact::Whole(values) if values.len() == rows => return Ok(()),
+        Compact::Whole(values) => values.len(),
+        Compact::Vectors(given) => vectors::count(field, given)?,
+        Compact::VectorLists(lists) => {
+            vectors::check_dim(field, lists.dim, field.dim().unwrap_or(0))?;
+            lists.lengths.len()
+        }
+    };
+    if given == present {
+        return Ok(());
     }
-    let default = field.default_value.as_ref().map(|value| default_array(field, value));
-    narrow(field, expand(&values, valid, default.transpose()?)?)
+    let name = &field.name;
+    Err(Failure::parameter_mismatch(
+        rows,
+        given,
+        format!(
+            "the num_rows ({given}) of field ({name}) is not equal to passed num_rows ({rows})"
+        ),
+    ))
+}
+
+/// Memory that filling `missing` rows of `field` takes, about.
+pub(crate) fn bytes_to_fill(field: &FieldSchema, missing: usize) -> usize {
+    let default = match &field.default_value {
+        Some(Value::VarChar(text)) => text.len(),
+        Some(Value::Bytes(bytes)) => bytes.len(),
+        _ => 8,
+    };
+    let dense = vectors::row_bytes(field.data_type, field.dim().unwrap_or(0)).unwrap_or(0);
+    missing.saturating_mul(default.saturating_add(dense).saturating_add(4))
+}
+
+/// The column, nulls and defaults in their rows.
+pub(crate) fn lay_out(
+    field: &FieldSchema,
+    compact: Compact,
+    valid: &[bool],
+    rows: usize,
+) -> Result<ArrayRef> {
+    let missing = (!valid.iter().all(|valid| *valid)).then_some(valid);
+    match compact {
+        Compact::Whole(values) => Ok(values),
+        Compact::Nothing => filled(field, rows),
+        Compact::Vectors(given) => {
+            vectors::layout(field.data_type, field.dim().unwrap_or(0), given.bytes, missing)
+        }
+        Compact::VectorLists(lists) => vector_lists::layout(field, &lists, missing),
+        Compact::Rows(values) => match missing {
+            None => Ok(values),
+            Some(valid) => spread(&values, valid, default(field)?),
+        },
+    }
+}
+
+/// A column that was left out: the default in each row, or nulls.
+pub(crate) fn filled(field: &FieldSchema, rows: usize) -> Result<ArrayRef> {
+    if let Some(default) = default(field)? {
+        let everywhere = UInt32Array::from(vec![0; rows]);
+        return take(&default, &everywhere, None).map_err(|error| {
+            Failure::internal(format!("default of field {}: {error}", field.name))
+        });
+    }
+    if vectors::row_bytes(field.data_type, 1).is_some() {
+        let (dim, none) = (field.dim().unwrap_or(0), vec![false; rows]);
+        return vectors::layout(field.data_type, dim, Vec::<u8>::new().into(), Some(&none));
+    }
+    Ok(new_null_array(&arrow_type(field).or_failure()?, rows))
+}
+
+/// The rows of a whole column at `places`; where there is none, the default or null.
+pub(crate) fn at_places(
+    field: &FieldSchema,
+    values: &ArrayRef,
+    places: &[Option<u32>],
+) -> Result<ArrayRef> {
+    let filler = filled(field, 1)?;
+    let place = |place: &Option<u32>| {
+        place.and_then(|row| usize::try_from(row).ok()).map_or((1, 0), |row| (0, row))
+    };
+    let places: Vec<(usize, usize)> = places.iter().map(place).collect();
+    interleave(&[&**values, &*filler], &places)
+        .map_err(|error| Failure::internal(format!("rows of field {}: {error}", field.name)))
+}
+
+fn default(field: &FieldSchema) -> Result<Option<ArrayRef>> {
+    let empty_object = Value::Bytes(b"{}".to_vec());
+    let value = match &field.default_value {
+        None if field.is_dynamic => Some(&empty_object),
+        value => value.as_ref(),
+    };
+    value.map(|value| scalars::default_value(field, value)).transpose()
 }
 
 /// Spreads the present values over all rows.
-fn expand(values: &ArrayRef, valid: &[bool], default: Option<ArrayRef>) -> Result<ArrayRef> {
+fn spread(values: &ArrayRef, valid: &[bool], default: Option<ArrayRef>) -> Result<ArrayRef> {
     let mut next = 0;
     let mut places = valid.iter().map(|valid| {
         valid.then(|| {
@@ -264,89 +300,48 @@ fn expand(values: &ArrayRef, valid: &[bool], default: Option<ArrayRef>) -> Resul
     spread.map_err(|error| Failure::internal(format!("cannot spread values over rows: {error}")))
 }
 
-/// One default value, in the type that values arrive in.
-fn default_array(field: &FieldSchema, value: &Value) -> Result<ArrayRef> {
-    let mismatch = || {
-        Failure::internal(format!(
-            "default value of field {} does not fit type {}",
-            field.name, field.data_type
-        ))
-    };
-    let array: ArrayRef = match (value, input_type(field.data_type).ok_or_else(mismatch)?) {
-        (Value::Bool(value), ArrowType::Boolean) => Arc::new(BooleanArray::from(vec![*value])),
-        (Value::Int64(value), ArrowType::Int64) => Arc::new(Int64Array::from(vec![*value])),
-        (Value::Int32(value), ArrowType::Int32) => Arc::new(Int32Array::from(vec![*value])),
-        (Value::Int64(value), ArrowType::Int32) => {
-            Arc::new(Int32Array::from(vec![i32::try_from(*value).map_err(|_| mismatch())?]))
-        }
-        (Value::Float(value), ArrowType::Float32) => Arc::new(Float32Array::from(vec![*value])),
-        (Value::Double(value), ArrowType::Float64) => Arc::new(Float64Array::from(vec![*value])),
-        #[expect(clippy::cast_possible_truncation, reason = "the value of a 32-bit field")]
-        (Value::Double(value), ArrowType::Float32) => {
-            Arc::new(Float32Array::from(vec![*value as f32]))
-        }
-        (Value::VarChar(value), ArrowType::Utf8) => Arc::new(StringArray::from(vec![&**value])),
-        (Value::Bytes(value), ArrowType::Utf8) => {
-            let text = std::str::from_utf8(value).map_err(|_| mismatch())?;
-            Arc::new(StringArray::from(vec![text]))
-        }
-        _ => return Err(mismatch()),
-    };
-    Ok(array)
-}
+#[cfg(test)]
+mod tests {
+    use milvus_types::KeyValue;
+    use milvus_types::columns::array_element;
 
-/// Small integers arrive as 32 bits.
-fn narrow(field: &FieldSchema, values: ArrayRef) -> Result<ArrayRef> {
-    let Some(numbers) = values.as_primitive_opt::<Int32Type>() else {
-        return Ok(values);
-    };
-    // Out of range was refused before; nulls may hold anything.
-    Ok(if field.data_type == DataType::Int8 {
-        Arc::new(numbers.unary::<_, Int8Type>(|n| i8::try_from(n).unwrap_or_default()))
-    } else if field.data_type == DataType::Int16 {
-        Arc::new(numbers.unary::<_, Int16Type>(|n| i16::try_from(n).unwrap_or_default()))
-    } else {
-        values
-    })
-}
+    use super::*;
 
-/// Complains about lengths; a vector column becomes a list of fixed size.
-pub(crate) fn align(bound: &Bound<'_>, values: ArrayRef, rows: usize) -> Result<ArrayRef> {
-    let name = &bound.field.name;
-    let wrong_rows = |got: usize| {
-        Failure::parameter_mismatch(
-            rows,
-            got,
-            format!(
-                "the num_rows ({got}) of field ({name}) is not equal to passed num_rows ({rows})"
-            ),
-        )
-    };
-    let InputValues::FloatVectors { dim: given, .. } = bound.column.values else {
-        return if values.len() == rows { Ok(values) } else { Err(wrong_rows(values.len())) };
-    };
-    let dim =
-        bound.field.dim().filter(|dim| *dim > 0).ok_or_else(|| {
-            Failure::parameter_invalid("dim(0) should be greater than 0".to_owned())
-        })?;
-    if !values.len().is_multiple_of(dim) {
-        return Err(Failure::parameter_invalid(format!(
-            "the length({}) of float data should divide the dim({dim})",
-            values.len()
-        )));
+    /// A nullable field of each type that has a column.
+    fn fields() -> Vec<FieldSchema> {
+        let field = |data_type, element_type| FieldSchema {
+            name: "f".to_owned(),
+            data_type,
+            element_type,
+            nullable: true,
+            type_params: vec![KeyValue::new("dim", "8")],
+            ..FieldSchema::default()
+        };
+        let plain = DataType::ALL.iter().map(|data_type| field(*data_type, None));
+        let elements = DataType::ALL.iter().copied().map(Some);
+        let arrays = elements.clone().map(|element| field(DataType::Array, element));
+        let lists = elements.map(|element| field(DataType::ArrayOfVector, element));
+        plain.chain(arrays).chain(lists).filter(|field| arrow_type(field).is_ok()).collect()
     }
-    if usize::try_from(given) != Ok(dim) {
-        return Err(Failure::parameter_mismatch(
-            dim,
-            given,
-            format!("the dim ({given}) of field data({name}) is not equal to schema dim ({dim})"),
-        ));
+
+    #[test]
+    fn nulls_of_every_type_have_the_columns_type() {
+        let elements = DataType::ALL.iter().filter(|element| array_element(**element).is_some());
+        assert_eq!(fields().len(), 12 + 6 + elements.count() + 5);
+        for field in fields() {
+            let expected = arrow_type(&field).unwrap();
+            let nulls = filled(&field, 3).unwrap();
+            assert_eq!((nulls.data_type(), nulls.null_count()), (&expected, 3), "{field:?}");
+            let spread = spread(&nulls.slice(0, 1), &[false, true], None).unwrap();
+            assert_eq!(spread.data_type(), &expected, "{field:?}");
+            let moved = at_places(&field, &nulls, &[Some(2), None]).unwrap();
+            assert_eq!((moved.data_type(), moved.null_count()), (&expected, 2), "{field:?}");
+            let none = at_places(&field, &nulls.slice(0, 0), &[None]).unwrap();
+            assert_eq!(none.data_type(), &expected, "{field:?}");
+            let schema = arrow::datatypes::Schema::new(vec![
+                milvus_types::columns::arrow_field(&field).unwrap(),
+            ]);
+            arrow::array::RecordBatch::try_new(Arc::new(schema), vec![moved]).unwrap();
+        }
     }
-    if values.len() / dim != rows {
-        return Err(wrong_rows(values.len() / dim));
-    }
-    let size = i32::try_from(dim).map_err(|_| Failure::internal(format!("dimension {dim}")))?;
-    let list = FixedSizeListArray::try_new(vector_element(ArrowType::Float32), size, values, None);
-    let list = list.map_err(|error| Failure::internal(format!("vectors of {name}: {error}")))?;
-    Ok(Arc::new(list))
 }

@@ -2,45 +2,41 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 
-use arrow::array::{Array as _, AsArray as _, StringArray};
+use arrow::array::{Array as _, AsArray as _};
 use milvus_types::schema::DYNAMIC_FIELD;
-use milvus_types::{CollectionSchema, DataType, Failure, Result};
+use milvus_types::{CollectionSchema, Failure, FieldSchema, Result};
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 
 use crate::api::{InputColumn, InputValues};
 
-/// Names the dynamic column and checks its rows, or adds one of empty objects.
-pub(crate) fn complete(
+/// Names the dynamic column and checks its rows. A column that was left out stays so; it is filled
+/// with empty objects like any default.
+///
+/// With `over_old` keys may be those of fields: rows from before a field came have such keys.
+pub(crate) fn check(
     schema: &CollectionSchema,
-    columns: &mut Vec<InputColumn>,
-    rows: usize,
+    columns: &mut [InputColumn],
+    over_old: bool,
 ) -> Result<()> {
     if !schema.enable_dynamic_field {
+        let named = columns.iter().any(|column| column.name == DYNAMIC_FIELD);
+        if named {
+            return Err(Failure::parameter_invalid(format!(
+                "without dynamic schema enabled, the field name cannot be set to {DYNAMIC_FIELD}"
+            )));
+        }
         return Ok(());
     }
     let Some(column) = columns.iter_mut().find(|column| column.is_dynamic) else {
-        columns.push(empty_objects(rows));
         return Ok(());
     };
     column.name = DYNAMIC_FIELD.to_owned();
-    check_rows(schema, &column.values)
+    check_rows(schema, &column.values, over_old)
 }
 
-fn empty_objects(rows: usize) -> InputColumn {
-    let values = StringArray::from_iter_values(std::iter::repeat_n("{}", rows));
-    InputColumn {
-        name: DYNAMIC_FIELD.to_owned(),
-        is_dynamic: true,
-        data_type: Some(DataType::JSON),
-        values: InputValues::Scalars(Arc::new(values)),
-        valid: Vec::new(),
-    }
-}
-
-fn check_rows(schema: &CollectionSchema, values: &InputValues) -> Result<()> {
+fn check_rows(schema: &CollectionSchema, values: &InputValues, over_old: bool) -> Result<()> {
     let InputValues::Scalars(values) = values else {
         return Ok(());
     };
@@ -62,7 +58,8 @@ fn check_rows(schema: &CollectionSchema, values: &InputValues) -> Result<()> {
                 "cannot set json key to: {DYNAMIC_FIELD}"
             )));
         }
-        if let Some(field) = schema.fields.iter().find(|field| keys.contains(&field.name)) {
+        let is_static = |field: &&FieldSchema| keys.contains(&field.name);
+        if !over_old && let Some(field) = schema.fields.iter().find(is_static) {
             return Err(Failure::parameter_invalid(format!(
                 "dynamic field name cannot include the static field name: {}",
                 field.name
@@ -98,11 +95,14 @@ fn keys(text: &str) -> Result<HashSet<String>, serde_json::Error> {
 
 #[cfg(test)]
 mod tests {
-    use milvus_types::FieldSchema;
+    use std::sync::Arc;
+
+    use arrow::array::StringArray;
+    use milvus_types::DataType;
 
     use super::*;
 
-    fn check(rows: Vec<&str>) -> String {
+    fn reason(rows: Vec<&str>) -> String {
         let schema = CollectionSchema {
             enable_dynamic_field: true,
             fields: vec![FieldSchema { name: "id".to_owned(), ..FieldSchema::default() }],
@@ -115,24 +115,24 @@ mod tests {
             values: InputValues::Scalars(Arc::new(StringArray::from(rows))),
             valid: Vec::new(),
         }];
-        let result = complete(&schema, &mut columns, 1);
+        let result = check(&schema, &mut columns, false);
         assert_eq!(columns[0].name, "$meta");
         result.err().map(|failure| failure.reason).unwrap_or_default()
     }
 
     #[test]
     fn rows_are_objects_with_keys_of_their_own() {
-        assert_eq!(check(vec!["{}", r#"{"a": {"id": 1}}"#]), "");
+        assert_eq!(reason(vec!["{}", r#"{"a": {"id": 1}}"#]), "");
         assert_eq!(
-            check(vec![r#"{"id": 1}"#]),
+            reason(vec![r#"{"id": 1}"#]),
             "dynamic field name cannot include the static field name: id: invalid parameter"
         );
         assert_eq!(
-            check(vec![r#"{"$meta": 1}"#]),
+            reason(vec![r#"{"$meta": 1}"#]),
             "cannot set json key to: $meta: invalid parameter"
         );
         for bad in ["[1]", "1", "{", r#"{"a": }"#, "{} {}"] {
-            let reason = check(vec![bad]);
+            let reason = reason(vec![bad]);
             let start = "invalid dynamic field data, only json map is supported: ";
             assert!(reason.starts_with(start), "{bad}: {reason}");
         }

@@ -1,11 +1,10 @@
 //! The primary key column: given, or made by the server.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray as _, Int64Array, StringArray};
+use arrow::array::{Array as _, AsArray as _, Int64Array, StringArray};
 use arrow::datatypes::Int64Type;
-use milvus_types::{Collection, DataType, Failure, FieldSchema, Result};
+use milvus_types::{Collection, DataType, Failure, FieldSchema, PrimaryKeys, Result};
 
 use crate::api::{InputColumn, InputValues};
 use crate::wire_text::{param, parse_bool};
@@ -17,19 +16,12 @@ pub(crate) fn may_be_given(collection: &Collection) -> bool {
 }
 
 /// `rows` keys from `first_id` on; a VarChar key is the number in decimal.
-pub(crate) fn made(field: &FieldSchema, first_id: i64, rows: usize) -> InputColumn {
+pub(crate) fn made(field: &FieldSchema, first_id: i64, rows: usize) -> PrimaryKeys {
     let ids = (first_id..).take(rows);
-    let values: ArrayRef = if field.data_type == DataType::VarChar {
-        Arc::new(StringArray::from_iter_values(ids.map(|id| id.to_string())))
+    if field.data_type == DataType::VarChar {
+        PrimaryKeys::VarChar(StringArray::from_iter_values(ids.map(|id| id.to_string())))
     } else {
-        Arc::new(Int64Array::from_iter_values(ids))
-    };
-    InputColumn {
-        name: field.name.clone(),
-        is_dynamic: false,
-        data_type: Some(field.data_type),
-        values: InputValues::Scalars(values),
-        valid: Vec::new(),
+        PrimaryKeys::Int64(Int64Array::from_iter_values(ids))
     }
 }
 
@@ -42,18 +34,24 @@ pub(crate) fn check_type(column: &InputColumn) -> Result<()> {
         {
             Ok(())
         }
-        InputValues::FloatVectors { .. } => {
+        InputValues::Vectors(_)
+        | InputValues::SparseVectors(_)
+        | InputValues::VectorLists(_)
+        | InputValues::Structs(_) => {
             Err(Failure::parameter_invalid("currently not support vector field as PrimaryField"))
         }
-        InputValues::Scalars(_) | InputValues::Unsupported { .. } | InputValues::Missing => {
-            Err(Failure::parameter_invalid(
-                "currently only support DataType Int64 or VarChar as PrimaryField",
-            ))
-        }
+        InputValues::Scalars(_)
+        | InputValues::Arrays(_)
+        | InputValues::Stored(_)
+        | InputValues::Unsupported { .. }
+        | InputValues::Missing => Err(Failure::parameter_invalid(
+            "currently only support DataType Int64 or VarChar as PrimaryField",
+        )),
     }
 }
 
 /// The keys of an upsert are given, and each only once.
+#[expect(clippy::wildcard_enum_match_arm, reason = "keys are scalars")]
 pub(crate) fn check_unique(field: &FieldSchema, columns: &[InputColumn]) -> Result<()> {
     if columns.is_empty() {
         return Ok(());
@@ -61,8 +59,12 @@ pub(crate) fn check_unique(field: &FieldSchema, columns: &[InputColumn]) -> Resu
     let Some(column) = columns.iter().find(|column| column.name == field.name) else {
         return Err(must_assign(field));
     };
-    let InputValues::Scalars(values) = &column.values else {
-        return Err(Failure::parameter_invalid("primary field must be scalar type"));
+    let values = match &column.values {
+        InputValues::Scalars(values) => values,
+        InputValues::Arrays(_) => {
+            return Err(Failure::parameter_invalid("unsupported primary key type"));
+        }
+        _ => return Err(Failure::parameter_invalid("primary field must be scalar type")),
     };
     let repeated = if let Some(keys) = values.as_primitive_opt::<Int64Type>() {
         let mut seen = HashSet::with_capacity(keys.len());

@@ -1,8 +1,11 @@
 //! Inserts and upserts from columns to writes, and the complaints on the way.
 
 use arrow::array::{
-    Array as _, BooleanArray, Float32Array, Int8Array, Int32Array, Int64Array, StringArray,
+    Array as _, AsArray as _, BinaryArray, BooleanArray, Float32Array, Int8Array, Int32Array,
+    Int64Array, ListArray, StringArray,
 };
+use arrow::buffer::Buffer;
+use arrow::datatypes::{Float16Type, Int64Type};
 use milvus_roles::WriteKind;
 use milvus_types::collection::Partition;
 use milvus_types::schema::DYNAMIC_FIELD;
@@ -12,6 +15,17 @@ use milvus_types::{
 };
 
 use super::*;
+use crate::api::{InputArrays, PackedVectors};
+
+fn prepare(
+    collection: &Arc<Collection>,
+    request: InsertRequest,
+    operation: Operation,
+    first_id: Option<i64>,
+    limits: &Limits,
+) -> Result<Prepared> {
+    check(collection, request, operation, limits)?.prepare(first_id)
+}
 
 fn field(id: i64, name: &str, data_type: DataType) -> FieldSchema {
     FieldSchema { id: FieldId(id), name: name.to_owned(), data_type, ..FieldSchema::default() }
@@ -74,12 +88,13 @@ fn ids(ids: &[i64]) -> InputColumn {
 
 fn vectors(dim: i64, values: &[f32]) -> InputColumn {
     InputColumn {
-        values: InputValues::FloatVectors {
-            dim,
-            values: Arc::new(Float32Array::from(values.to_vec())),
-        },
+        values: packed(DataType::FloatVector, dim, Buffer::from_slice_ref(values)),
         ..scalars("v", Int64Array::from(vec![0]), &[])
     }
+}
+
+fn packed(kind: DataType, dim: i64, bytes: Buffer) -> InputValues {
+    InputValues::Vectors(PackedVectors { kind, dim, bytes })
 }
 
 fn request(columns: Vec<InputColumn>, num_rows: u32) -> InsertRequest {
@@ -105,8 +120,8 @@ fn rows(write: &Write) -> &RecordBatch {
 #[test]
 fn with_one_shard_vectors_are_not_copied() {
     let column = vectors(2, &[1.0, 2.0, 3.0, 4.0]);
-    let InputValues::FloatVectors { values, .. } = &column.values else { panic!("vectors") };
-    let before = values.to_data().buffers()[0].as_ptr();
+    let InputValues::Vectors(given) = &column.values else { panic!("vectors") };
+    let before = given.bytes.as_ptr();
     let prepared =
         insert(&collection(vec![], true, 1), request(vec![column, ids(&[1, 2])], 2)).unwrap();
     let [write] = prepared.writes.as_slice() else { panic!("one write") };
@@ -261,7 +276,7 @@ fn unsound_columns_are_refused_with_milvus_texts() {
         ),
         (
             Box::new(|c| c.push(scalars("x", Int64Array::from(vec![1, 2]), &[]))),
-            "more fieldData has pass in: invalid parameter[expected=5][actual=6]",
+            "fieldName x not exist in collection schema, fieldType None, fieldId 0: invalid parameter",
         ),
         (Box::new(|c| c.push(ids(&[1, 2]))), "duplicated field id found: invalid parameter"),
         (
@@ -330,4 +345,241 @@ fn unsound_columns_are_refused_with_milvus_texts() {
         "Invalid partition name: (p. The first character of a partition name must be an underscore \
          or letter.: invalid parameter"
     );
+}
+
+/// One more column `f` of `field` beside key and vector, filled with `values`.
+fn with_column(field: FieldSchema, values: InputValues, valid: &[bool]) -> Result<ArrayRef> {
+    let rows = if valid.is_empty() { 2 } else { valid.len() };
+    let collection = collection(vec![field], false, 1);
+    let keys: Vec<i64> = (0..).take(rows).collect();
+    let column = InputColumn { values, ..scalars("f", Int64Array::from(vec![0]), valid) };
+    let columns = vec![ids(&keys), vectors(2, &vec![0.0; rows * 2]), column];
+    let prepared = insert(&collection, request(columns, u32::try_from(rows).unwrap()))?;
+    let batch = rows_of(&prepared);
+    Ok(Arc::clone(batch.column(2)))
+}
+
+fn rows_of(prepared: &Prepared) -> &RecordBatch {
+    rows(&prepared.writes[0])
+}
+
+fn typed(data_type: DataType, params: &[(&str, &str)]) -> FieldSchema {
+    let type_params = params.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
+    FieldSchema { type_params, ..field(102, "f", data_type) }
+}
+
+fn texts(texts: &[&str]) -> InputValues {
+    InputValues::Scalars(Arc::new(StringArray::from(texts.to_vec())))
+}
+
+fn numbers(rows: &[&[i64]], odd: Option<&str>) -> InputValues {
+    let rows = rows.iter().map(|row| Some(row.iter().map(|number| Some(*number))));
+    let lists: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int64Type, _, _>(rows));
+    InputValues::Arrays(InputArrays { lists, odd: odd.map(str::to_owned) })
+}
+
+#[test]
+fn every_kind_of_value_finds_its_layout() {
+    let halves = typed(DataType::Float16Vector, &[("dim", "2")]);
+    let given =
+        || packed(DataType::FloatVector, 2, Buffer::from_slice_ref([1.0_f32, 0.5, 2.0, 4.0]));
+    let column = with_column(halves, given(), &[]).unwrap();
+    let halves = column.as_fixed_size_list().values().as_primitive::<Float16Type>().values();
+    assert_eq!(halves.iter().map(|half| half.to_f32()).collect::<Vec<_>>(), [1.0, 0.5, 2.0, 4.0]);
+
+    let brains = FieldSchema { nullable: true, ..typed(DataType::BFloat16Vector, &[("dim", "2")]) };
+    let column = with_column(brains, given(), &[true, false, true]).unwrap();
+    let brains = column.as_fixed_size_binary();
+    assert!(brains.is_null(1));
+    assert_eq!(brains.value(2), [0x00, 0x40, 0x80, 0x40]);
+    assert_eq!(brains.values().as_slice()[4..8], [0; 4]);
+
+    let bits = typed(DataType::BinaryVector, &[("dim", "16")]);
+    let given = packed(DataType::BinaryVector, 16, Buffer::from_slice_ref([1_u8, 2, 3, 4]));
+    assert_eq!(with_column(bits, given, &[]).unwrap().as_fixed_size_binary().value(1), [3, 4]);
+
+    let sparse = FieldSchema { nullable: true, ..typed(DataType::SparseFloatVector, &[]) };
+    let row = milvus_values::sparse::encode([(3, 0.5)]);
+    let given = InputValues::SparseVectors(Arc::new(BinaryArray::from(vec![&row[..]])));
+    let column = with_column(sparse, given, &[false, true]).unwrap();
+    assert_eq!((column.is_null(0), column.as_binary::<i32>().value(1)), (true, &row[..]));
+
+    let array = FieldSchema {
+        element_type: Some(DataType::Int64),
+        nullable: true,
+        ..typed(DataType::Array, &[("max_capacity", "2")])
+    };
+    let column = with_column(array, numbers(&[&[], &[1, 2]], None), &[true, false, true]).unwrap();
+    let lists = column.as_list::<i32>();
+    assert_eq!((lists.is_null(1), lists.value(0).len(), lists.value(2).len()), (true, 0, 2));
+
+    let point = FieldSchema {
+        default_value: Some(Value::VarChar("POINT (1 2)".to_owned())),
+        ..typed(DataType::Geometry, &[])
+    };
+    let column = with_column(point, texts(&["POINT(3 4)"]), &[true, false]).unwrap();
+    let shapes: Vec<String> = column
+        .as_binary::<i32>()
+        .iter()
+        .map(|shape| milvus_values::geometry::to_wkt(shape.unwrap()).unwrap())
+        .collect();
+    assert_eq!(shapes, ["POINT (3 4)", "POINT (1 2)"]);
+
+    let time = typed(DataType::Timestamptz, &[]);
+    let given = texts(&["1970-01-01T00:00:01Z", "1970-01-01T08:00:00+08:00"]);
+    let column = with_column(time, given, &[]).unwrap();
+    let micros = column.as_primitive::<arrow::datatypes::TimestampMicrosecondType>();
+    assert_eq!(micros.values(), &[1_000_000, 0]);
+}
+
+#[test]
+fn unsound_vectors_arrays_and_texts_are_refused_with_milvus_texts() {
+    let dense = |kind, bytes: &[u8], dim| packed(kind, dim, Buffer::from_slice_ref(bytes));
+    let array = |element| FieldSchema {
+        element_type: Some(element),
+        ..typed(DataType::Array, &[("max_capacity", "2"), ("max_length", "1")])
+    };
+    let strings = |rows: &[&[&str]]| {
+        let mut lists = arrow::array::ListBuilder::new(arrow::array::StringBuilder::new());
+        for row in rows {
+            lists.append_value(row.iter().map(|text| Some(*text)));
+        }
+        InputValues::Arrays(InputArrays { lists: Arc::new(lists.finish()), odd: None })
+    };
+    let sparse = |rows: Vec<&[u8]>| InputValues::SparseVectors(Arc::new(BinaryArray::from(rows)));
+    let cases: Vec<(FieldSchema, InputValues, &str)> = vec![
+        (
+            typed(DataType::BinaryVector, &[("dim", "8")]),
+            dense(DataType::BinaryVector, &[0; 2], 16),
+            "the dim (16) of field data(f) is not equal to schema dim (8)",
+        ),
+        (
+            typed(DataType::BinaryVector, &[("dim", "16")]),
+            dense(DataType::BinaryVector, &[0; 3], 16),
+            "the num(24) of all bits should divide the dim(16)",
+        ),
+        (
+            typed(DataType::Float16Vector, &[("dim", "2")]),
+            dense(DataType::Float16Vector, &[0, 0, 0, 0x7c, 0, 0, 0, 0], 2),
+            "float16 vector contain nan or infinity value.",
+        ),
+        (
+            typed(DataType::BFloat16Vector, &[("dim", "2")]),
+            dense(DataType::BFloat16Vector, &[0; 6], 2),
+            "the length(6) of bfloat data should divide the row width(4)",
+        ),
+        (
+            typed(DataType::Int8Vector, &[("dim", "2")]),
+            dense(DataType::FloatVector, &[0; 16], 2),
+            "int8 vector field 'f' is illegal, array type mismatch",
+        ),
+        (
+            typed(DataType::SparseFloatVector, &[]),
+            sparse(vec![&[0; 8], &[0; 16]]),
+            "unsorted or same indices in sparse float vector",
+        ),
+        (
+            typed(DataType::SparseFloatVector, &[]),
+            sparse(vec![&[0; 8]]),
+            "the num_rows (1) of field (f) is not equal to passed num_rows (2)",
+        ),
+        (
+            array(DataType::Int64),
+            numbers(&[&[1], &[1, 2, 3]], None),
+            "the length (3) of 1th array exceeds max capacity (2)",
+        ),
+        (
+            array(DataType::Int64),
+            numbers(&[&[1]], Some("nil")),
+            "insert data does not match: invalid parameter[expected=int64 array][actual=nil array]",
+        ),
+        (
+            array(DataType::Double),
+            numbers(&[&[1], &[]], None),
+            "insert data does not match: invalid parameter[expected=double \
+             array][actual=*schemapb.ScalarField_LongData array]",
+        ),
+        (
+            array(DataType::VarChar),
+            strings(&[&["a"], &["b", "cd"]]),
+            "length of Array array field \"f\" exceeds max length, row number: 1, array index: 1, \
+             length: 2, max length: 1",
+        ),
+        (
+            typed(DataType::Geometry, &[]),
+            texts(&["POINT (1 2)", "POINT (1"]),
+            "invalid Geometry data, transform to wkb failed: ",
+        ),
+        (
+            typed(DataType::Timestamptz, &[]),
+            texts(&["noon", ""]),
+            "got invalid timestamptz string 'noon': invalid timezone name; must be a valid IANA \
+             Time Zone ID (e.g., 'Asia/Shanghai' or 'UTC')",
+        ),
+        (
+            typed(DataType::Timestamptz, &[]),
+            InputValues::Scalars(Arc::new(Int64Array::from(vec![1, 2]))),
+            "timestamptz field data must be a string array",
+        ),
+    ];
+    for (field, values, expected) in cases {
+        let kind = field.data_type;
+        let reason = with_column(field, values, &[]).unwrap_err().reason;
+        assert!(reason.starts_with(expected), "{kind}: {reason}");
+    }
+}
+
+#[test]
+fn row_counts_are_compared_before_anything_is_filled() {
+    let absent = FieldSchema { nullable: true, ..field(102, "n", DataType::Int64) };
+    let collection = collection(vec![absent], true, 1);
+    let claimed = u32::try_from(MAX_ROWS).unwrap();
+    let few = request(vec![ids(&[1]), vectors(2, &[0.0; 2])], claimed);
+    let reason = check(&collection, few, Operation::Insert, &Limits::default());
+    assert!(reason.unwrap_err().reason.starts_with("the num_rows (1) of field (id) is not equal"));
+    let none = check(&collection, request(vec![], 5), Operation::Insert, &Limits::default());
+    assert!(none.unwrap_err().reason.starts_with("fieldSchema(id) has no corresponding"));
+    let sound = request(vec![ids(&[1, 2]), vectors(2, &[0.0; 4])], 2);
+    let sound = check(&collection, sound, Operation::Insert, &Limits::default()).unwrap();
+    assert!(sound.bytes_to_fill() > 0 && sound.keys_to_make().is_none());
+}
+
+#[test]
+fn partition_keys_choose_partitions_and_upserts_replace_everywhere() {
+    let key = FieldSchema { is_partition_key: true, ..field(102, "p", DataType::Int64) };
+    let mut collection = Arc::unwrap_or_clone(collection(vec![key], false, 2));
+    let partition = |number: i64| Partition {
+        id: PartitionId(number),
+        name: format!("_default_{number}"),
+        create_ts: Timestamp::ZERO,
+    };
+    collection.partitions = (0..4).map(partition).collect();
+    let collection = Arc::new(collection);
+    let keys: Vec<i64> = (0..50).collect();
+    let columns = || {
+        vec![
+            ids(&keys),
+            vectors(2, &[0.0; 100]),
+            scalars("p", Int64Array::from(keys.iter().map(|key| key % 7).collect::<Vec<_>>()), &[]),
+        ]
+    };
+    let upsert = request(columns(), 50);
+    let prepared =
+        prepare(&collection, upsert, Operation::Upsert, None, &Limits::default()).unwrap();
+    let mut seen = 0;
+    for write in &prepared.writes {
+        let WriteKind::Upsert { partition_id, rows, replaced, everywhere } = &write.kind else {
+            panic!("upserts")
+        };
+        assert!(*everywhere);
+        assert_eq!(replaced.len(), rows.num_rows());
+        for key in rows.column(2).as_primitive::<Int64Type>().values() {
+            let number = i64::from(split::hash_int64(*key)) % 4;
+            assert_eq!(*partition_id, PartitionId(number));
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 50);
+    let named = InsertRequest { partition_name: "_default_0".to_owned(), ..request(columns(), 50) };
+    assert!(reason(insert(&collection, named)).starts_with("not support manually specifying"));
 }

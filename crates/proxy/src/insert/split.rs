@@ -1,11 +1,15 @@
 //! Which shard a row belongs to: a hash of its key, the same as Milvus's, modulo the shards.
 //!
-//! With one shard a batch passes as it is, uncopied.
+//! With one shard and partition a batch passes as it is, uncopied.
+
+use std::collections::BTreeMap;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::{take, take_record_batch};
 use milvus_roles::{Write, WriteKind};
 use milvus_types::{Collection, Failure, PartitionId, PrimaryKeys, Result, VChannel};
+
+use super::partition_key;
 
 /// How many bytes of a string take part in its hash.
 const HASHED_BYTES: usize = 100;
@@ -38,108 +42,164 @@ pub(crate) fn hash_string(key: &str) -> u32 {
     crc32fast::hash(bytes.get(..HASHED_BYTES).unwrap_or(bytes))
 }
 
-/// The rows of each of `shards` shards.
-fn rows_by_shard(keys: &PrimaryKeys, shards: usize) -> Vec<Vec<u32>> {
-    let mut rows = vec![Vec::new(); shards];
+/// Each key's shard.
+fn shards(keys: &PrimaryKeys, shards: usize) -> Vec<usize> {
     let modulus = u32::try_from(shards).unwrap_or(u32::MAX).max(1);
-    let mut place = |row: usize, hash: u32| {
-        let shard = usize::try_from(hash % modulus).unwrap_or_default();
-        if let (Some(rows), Ok(row)) = (rows.get_mut(shard), u32::try_from(row)) {
-            rows.push(row);
-        }
-    };
+    let place = |hash: u32| usize::try_from(hash % modulus).unwrap_or_default();
     match keys {
         PrimaryKeys::Int64(keys) => {
-            keys.values().iter().enumerate().for_each(|(row, key)| place(row, hash_int64(*key)));
+            keys.values().iter().map(|key| place(hash_int64(*key))).collect()
         }
         PrimaryKeys::VarChar(keys) => {
-            let strings = keys.iter().enumerate();
-            strings.for_each(|(row, key)| place(row, hash_string(key.unwrap_or_default())));
+            keys.iter().map(|key| place(hash_string(key.unwrap_or_default()))).collect()
         }
     }
-    rows
 }
 
-/// A shard and a part of what is split, none where the shard has no share.
-type Part<T> = (VChannel, Option<T>);
+/// Rows that go to one shard and partition.
+#[derive(Debug)]
+pub(crate) struct Place {
+    vchannel: VChannel,
+    partition_id: PartitionId,
+    /// `None` for all.
+    rows: Option<UInt32Array>,
+}
 
-fn split_batch(
+/// Where the rows of `batch`, whose keys are `keys`, go: to `partition` or, without one, where their
+/// partition keys say. Shards come in their order.
+pub(crate) fn places(
     collection: &Collection,
-    batch: RecordBatch,
+    partition: Option<PartitionId>,
     keys: &PrimaryKeys,
-) -> Result<Vec<Part<RecordBatch>>> {
-    if let [shard] = collection.vchannels.as_slice() {
-        return Ok(vec![(shard.clone(), Some(batch))]);
-    }
-    let rows = rows_by_shard(keys, collection.vchannels.len());
-    let part = |(shard, rows): (&VChannel, Vec<u32>)| {
-        if rows.is_empty() {
-            return Ok((shard.clone(), None));
+    batch: &RecordBatch,
+) -> Result<Vec<Place>> {
+    let partitions = match partition {
+        Some(partition_id) => {
+            if let [vchannel] = collection.vchannels.as_slice() {
+                let vchannel = vchannel.clone();
+                return Ok(vec![Place { vchannel, partition_id, rows: None }]);
+            }
+            None
         }
-        let taken = take_record_batch(&batch, &UInt32Array::from(rows));
-        let taken = taken.map_err(|error| Failure::internal(format!("split of rows: {error}")))?;
-        Ok((shard.clone(), Some(taken)))
+        None => {
+            let at = collection.schema.fields.iter().position(|field| field.is_partition_key);
+            let keys = at.and_then(|at| batch.columns().get(at));
+            let keys = keys.ok_or_else(|| Failure::internal("rows without a partition key"))?;
+            Some(partition_key::of_rows(collection, keys)?)
+        }
     };
-    collection.vchannels.iter().zip(rows).map(part).collect()
+    let mut rows: BTreeMap<(usize, PartitionId), Vec<u32>> = BTreeMap::new();
+    for (row, shard) in shards(keys, collection.vchannels.len()).into_iter().enumerate() {
+        let by_key = partitions.as_ref().and_then(|partitions| partitions.get(row).copied());
+        let partition = by_key.or(partition).unwrap_or(PartitionId(0));
+        let row = u32::try_from(row).map_err(|_| Failure::internal("too many rows"))?;
+        rows.entry((shard, partition)).or_default().push(row);
+    }
+    let only = rows.len() == 1;
+    let place = |((shard, partition_id), rows): ((usize, PartitionId), Vec<u32>)| {
+        let vchannel = collection.vchannels.get(shard)?.clone();
+        let rows = (!only).then(|| UInt32Array::from(rows));
+        Some(Place { vchannel, partition_id, rows })
+    };
+    Ok(rows.into_iter().filter_map(place).collect())
+}
+
+impl Place {
+    fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let Some(rows) = &self.rows else { return Ok(batch.clone()) };
+        take_record_batch(batch, rows)
+            .map_err(|error| Failure::internal(format!("split of rows: {error}")))
+    }
+
+    fn keys(&self, keys: &PrimaryKeys) -> Result<PrimaryKeys> {
+        let Some(rows) = &self.rows else { return Ok(keys.clone()) };
+        taken(keys, rows)
+    }
+}
+
+fn taken(keys: &PrimaryKeys, rows: &UInt32Array) -> Result<PrimaryKeys> {
+    let taken = take(&keys.to_array(), rows, None);
+    let taken = taken.map_err(|error| Failure::internal(format!("split of keys: {error}")))?;
+    PrimaryKeys::from_array(&taken).ok_or_else(|| Failure::internal("keys that are no keys"))
 }
 
 /// The keys of each shard, none where it has no share.
-pub(crate) fn keys(collection: &Collection, keys: &PrimaryKeys) -> Result<Vec<Part<PrimaryKeys>>> {
+pub(crate) fn keys(
+    collection: &Collection,
+    keys: &PrimaryKeys,
+) -> Result<Vec<(VChannel, Option<PrimaryKeys>)>> {
     if let [shard] = collection.vchannels.as_slice() {
         return Ok(vec![(shard.clone(), Some(keys.clone()).filter(|keys| !keys.is_empty()))]);
     }
-    let rows = rows_by_shard(keys, collection.vchannels.len());
-    let array = keys.to_array();
+    let mut rows = vec![Vec::new(); collection.vchannels.len()];
+    for (row, shard) in shards(keys, collection.vchannels.len()).into_iter().enumerate() {
+        if let (Some(rows), Ok(row)) = (rows.get_mut(shard), u32::try_from(row)) {
+            rows.push(row);
+        }
+    }
     let part = |(shard, rows): (&VChannel, Vec<u32>)| {
         if rows.is_empty() {
             return Ok((shard.clone(), None));
         }
-        let taken = take(&array, &UInt32Array::from(rows), None);
-        let taken = taken.map_err(|error| Failure::internal(format!("split of keys: {error}")))?;
-        Ok((shard.clone(), PrimaryKeys::from_array(&taken)))
+        Ok((shard.clone(), Some(taken(keys, &UInt32Array::from(rows))?)))
     };
     collection.vchannels.iter().zip(rows).map(part).collect()
 }
 
 /// The writes of an insert.
 pub(crate) fn inserts(
-    collection: &Collection,
-    partition_id: PartitionId,
+    places: &[Place],
     batch: RecordBatch,
-    keys: &PrimaryKeys,
     fresh_keys: bool,
 ) -> Result<Vec<Write>> {
-    let parts = split_batch(collection, batch, keys)?;
-    let write = |(vchannel, rows): Part<RecordBatch>| {
-        let kind = WriteKind::Insert { partition_id, rows: rows?, fresh_keys };
-        Some(Write { vchannel, kind })
+    let write = |place: &Place| {
+        let (partition_id, rows) = (place.partition_id, place.batch(&batch)?);
+        let kind = WriteKind::Insert { partition_id, rows, fresh_keys };
+        Ok(Write { vchannel: place.vchannel.clone(), kind })
     };
-    Ok(parts.into_iter().filter_map(write).collect())
+    places.iter().map(write).collect()
 }
 
-/// The writes of an upsert. New keys may lie in other shards than those they replace.
+/// The writes of an upsert. `replaced` are the keys to replace where they are not those of the rows;
+/// they may lie in other shards.
+///
+/// Where partition keys decide, the row to replace may lie in any partition.
 pub(crate) fn upserts(
     collection: &Collection,
-    partition_id: PartitionId,
+    places: &[Place],
     batch: RecordBatch,
     written: &PrimaryKeys,
-    replaced: &PrimaryKeys,
+    replaced: Option<PrimaryKeys>,
 ) -> Result<Vec<Write>> {
-    let rows = split_batch(collection, batch, written)?;
-    let replaced = keys(collection, replaced)?;
-    let write = |((vchannel, rows), (_, replaced)): (Part<RecordBatch>, Part<PrimaryKeys>)| {
-        let none = || PrimaryKeys::empty(written.pk_type());
-        let kind = match (rows, replaced) {
-            (Some(rows), replaced) => {
-                let replaced = replaced.unwrap_or_else(none);
-                WriteKind::Upsert { partition_id, rows, replaced }
-            }
-            (None, Some(keys)) => WriteKind::Delete { partitions: None, keys },
-            (None, None) => return None,
-        };
-        Some(Write { vchannel, kind })
+    let everywhere = collection.schema.partition_key().is_some();
+    let mut others = match &replaced {
+        Some(replaced) => keys(collection, replaced)?,
+        None => Vec::new(),
     };
-    Ok(rows.into_iter().zip(replaced).filter_map(write).collect())
+    let mut writes = Vec::with_capacity(places.len());
+    for place in places {
+        let replaced = if replaced.is_some() {
+            let of_shard = others.iter_mut().find(|(vchannel, _)| *vchannel == place.vchannel);
+            let keys = of_shard.and_then(|(_, keys)| keys.take());
+            keys.unwrap_or_else(|| PrimaryKeys::empty(written.pk_type()))
+        } else {
+            place.keys(written)?
+        };
+        let (partition_id, rows) = (place.partition_id, place.batch(&batch)?);
+        let kind = WriteKind::Upsert { partition_id, rows, replaced, everywhere };
+        writes.push(Write { vchannel: place.vchannel.clone(), kind });
+    }
+    let partitions = match places.first() {
+        Some(place) if !everywhere => Some(vec![place.partition_id]),
+        _ => None,
+    };
+    for (vchannel, keys) in others {
+        if let Some(keys) = keys {
+            let kind = WriteKind::Delete { partitions: partitions.clone(), keys };
+            writes.push(Write { vchannel, kind });
+        }
+    }
+    Ok(writes)
 }
 
 /// The writes of a delete by key.
@@ -148,7 +208,7 @@ pub(crate) fn deletes(
     partitions: Option<Vec<PartitionId>>,
     keys: &PrimaryKeys,
 ) -> Result<Vec<Write>> {
-    let write = |(vchannel, keys): Part<PrimaryKeys>| {
+    let write = |(vchannel, keys): (VChannel, Option<PrimaryKeys>)| {
         let kind = WriteKind::Delete { partitions: partitions.clone(), keys: keys? };
         Some(Write { vchannel, kind })
     };

@@ -1,8 +1,9 @@
 //! The parameters of a query, checked in Milvus's order.
 
 use milvus_types::limits::Limits;
-use milvus_types::{CollectionId, Failure, KeyValue, Result};
+use milvus_types::{CollectionId, Failure, KeyValue, PkType, PrimaryKey, Result};
 
+use crate::order_by::list;
 use crate::search::ignore_growing;
 use crate::validate::properties;
 use crate::wire_text::{param, parse_bool, parse_int};
@@ -18,9 +19,20 @@ pub(crate) struct Params {
     pub(crate) ignore_growing: bool,
     /// Whether an iterator of a client asks.
     pub(crate) iterator: bool,
+    /// The fields whose values make groups.
+    pub(crate) group_by: Vec<String>,
+    /// What to order by, as sent.
+    pub(crate) order_by: String,
+    /// Where an iterator over elements stands.
+    pub(crate) cursor: Option<ElementCursor>,
     collection_id: i64,
-    /// What this version does not serve.
-    unsupported: Option<&'static str>,
+}
+
+/// The element that an iterator returned last.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ElementCursor {
+    pub(crate) key: PrimaryKey,
+    pub(crate) element: i64,
 }
 
 impl Params {
@@ -35,16 +47,23 @@ impl Params {
         ))
     }
 
-    /// Refuses by name what Milvus serves and this version does not.
-    pub(crate) fn check_supported(&self) -> Result<()> {
-        self.unsupported.map_or(Ok(()), |what| {
-            Err(Failure::parameter_invalid(format!("{what} is not supported yet")))
-        })
+    /// An order needs a limit and is not for iterators, whose order is that of keys.
+    pub(crate) fn check_order(&self) -> Result<()> {
+        if self.order_by.is_empty() {
+            return Ok(());
+        }
+        if self.limit.is_none() {
+            return Err(Failure::parameter_invalid("ORDER BY requires explicit limit"));
+        }
+        if self.iterator {
+            return Err(Failure::parameter_invalid("ORDER BY with iterator is not supported"));
+        }
+        Ok(())
     }
 }
 
-/// Reads `query_params`.
-pub(crate) fn parse(params: &[KeyValue], limits: &Limits) -> Result<Params> {
+/// Reads `query_params` of a collection whose keys are of `pk_type`.
+pub(crate) fn parse(params: &[KeyValue], limits: &Limits, pk_type: PkType) -> Result<Params> {
     let ignore_growing = ignore_growing(params)?;
     flag(params, "reduce_stop_for_best", "value for reduce_stop_for_best is invalid")?;
     let iterator = flag(params, "iterator", "value for iterator field is invalid")?;
@@ -62,19 +81,64 @@ pub(crate) fn parse(params: &[KeyValue], limits: &Limits) -> Result<Params> {
     if let Some(zone) = param(params, "timezone").filter(|zone| !zone.is_empty()) {
         properties::time_zone(zone)?;
     }
-    let given = |key: &str| param(params, key).is_some_and(|value| !value.is_empty());
-    if given("order_by_fields") && limit.is_none() {
-        return Err(Failure::parameter_invalid("ORDER BY requires explicit limit"));
-    }
-    let refused = ["group_by_fields", "order_by_fields", "query_iter_last_pk"];
+    let group_by = list(param(params, "group_by_fields").unwrap_or_default());
     Ok(Params {
         limit,
         offset,
         ignore_growing,
         iterator,
+        group_by: group_by.map(str::to_owned).collect(),
+        order_by: list(param(params, "order_by_fields").unwrap_or_default())
+            .collect::<Vec<_>>()
+            .join(","),
+        cursor: cursor(params, iterator, pk_type)?,
         collection_id,
-        unsupported: refused.into_iter().find(|key| given(key)),
     })
+}
+
+fn cursor(
+    params: &[KeyValue],
+    iterator: bool,
+    pk_type: PkType,
+) -> Result<Option<ElementCursor>> {
+    const KEY: &str = "query_iter_last_pk";
+    const ELEMENT: &str = "query_iter_last_element_offset";
+    let (key, element) = (param(params, KEY), param(params, ELEMENT));
+    if key.is_none() && element.is_none() {
+        return Ok(None);
+    }
+    if !iterator {
+        return Err(Failure::parameter_invalid(format!(
+            "invalid query iterator cursor params: {KEY} and {ELEMENT} can only be used when \
+             iterator=true"
+        )));
+    }
+    let (Some(key), Some(element)) = (key, element) else {
+        return Err(Failure::parameter_invalid(format!(
+            "incomplete query iterator cursor params: {KEY} and {ELEMENT} must be provided \
+             together, has_last_pk={}, has_last_element_offset={}",
+            key.is_some(),
+            element.is_some()
+        )));
+    };
+    let element = parse_int(element).filter(|element| *element >= 0).ok_or_else(|| {
+        Failure::parameter_mismatch(
+            "non-negative int value",
+            element,
+            "value for query iterator last element offset is invalid",
+        )
+    })?;
+    let key = match pk_type {
+        PkType::VarChar => PrimaryKey::VarChar(key.into()),
+        PkType::Int64 => PrimaryKey::Int64(parse_int(key).ok_or_else(|| {
+            Failure::parameter_mismatch(
+                "int64 primary key",
+                key,
+                "value for query iterator last primary key is invalid",
+            )
+        })?),
+    };
+    Ok(Some(ElementCursor { key, element }))
 }
 
 fn flag(params: &[KeyValue], key: &str, what: &str) -> Result<bool> {
@@ -95,6 +159,13 @@ fn page(params: &[KeyValue], window: i64) -> Result<(Option<usize>, usize)> {
     };
     let limit = number("limit", limit)?;
     let offset = param(params, "offset").map_or(Ok(0), |text| number("offset", text))?;
+    check_window(offset, limit, window)?;
+    let at = |number| usize::try_from(number).unwrap_or_default();
+    Ok((Some(at(limit)), at(offset)))
+}
+
+/// How deep a page may lie.
+pub(crate) fn check_window(offset: i64, limit: i64, window: i64) -> Result<()> {
     let depth = offset.saturating_add(limit);
     let refusal = if offset < 0 {
         format!("offset [{offset}] is invalid, should be gte than 0")
@@ -103,8 +174,7 @@ fn page(params: &[KeyValue], window: i64) -> Result<(Option<usize>, usize)> {
     } else if depth > window {
         format!("(offset+limit) should be in range [1, {window}], but got {depth}")
     } else {
-        let at = |number| usize::try_from(number).unwrap_or_default();
-        return Ok((Some(at(limit)), at(offset)));
+        return Ok(());
     };
     Err(Failure::parameter_invalid(format!(
         "invalid max query result window, {refusal}: invalid parameter"
@@ -118,7 +188,7 @@ mod tests {
     fn read(given: &[(&str, &str)]) -> Result<Params> {
         let pairs: Vec<KeyValue> =
             given.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
-        parse(&pairs, &Limits::default())
+        parse(&pairs, &Limits::default(), PkType::Int64)
     }
 
     #[test]
@@ -146,16 +216,38 @@ mod tests {
                  but got 16385: invalid parameter: invalid parameter",
             ),
             (
-                &[("order_by_fields", "a:desc")],
-                "ORDER BY requires explicit limit: invalid parameter",
+                &[("query_iter_last_pk", "1")],
+                "invalid query iterator cursor params: query_iter_last_pk and \
+                 query_iter_last_element_offset can only be used when iterator=true: invalid \
+                 parameter",
             ),
         ] {
             assert_eq!(read(given).unwrap_err().reason, reason);
         }
-        let grouped = read(&[("group_by_fields", "a")]).unwrap();
+        let ordered = |given: &[(&str, &str)]| read(given).unwrap().check_order();
         assert_eq!(
-            grouped.check_supported().unwrap_err().reason,
-            "group_by_fields is not supported yet: invalid parameter"
+            ordered(&[("order_by_fields", "a:desc")]).unwrap_err().reason,
+            "ORDER BY requires explicit limit: invalid parameter"
         );
+        let given = [("order_by_fields", "a"), ("limit", "1"), ("iterator", "True")];
+        assert_eq!(
+            ordered(&given).unwrap_err().reason,
+            "ORDER BY with iterator is not supported: invalid parameter"
+        );
+        assert!(ordered(&given[..2]).is_ok());
+        assert_eq!(read(&[("group_by_fields", "a, b,")]).unwrap().group_by, ["a", "b"]);
+    }
+
+    #[test]
+    fn iterators_over_elements_say_where_they_stand() {
+        let given = [
+            ("iterator", "True"),
+            ("query_iter_last_pk", "7"),
+            ("query_iter_last_element_offset", "3"),
+        ];
+        let cursor = ElementCursor { key: PrimaryKey::Int64(7), element: 3 };
+        assert_eq!(read(&given).unwrap().cursor, Some(cursor));
+        let error = read(&given[..2]).unwrap_err();
+        assert!(error.reason.starts_with("incomplete query iterator cursor params"), "{error}");
     }
 }

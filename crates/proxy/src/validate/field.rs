@@ -1,9 +1,13 @@
-//! One field of a schema: its name, parameters and default value.
+//! One field of a schema: its name and its type's parameters.
+//!
+//! Not here: default values (`default_value`), sub-fields (`structs`).
+
+use std::collections::HashSet;
 
 use milvus_types::limits::Limits;
-use milvus_types::{DataType, ErrorCode, Failure, FieldSchema, Result, Value};
+use milvus_types::{DataType, ErrorCode, Failure, FieldSchema, Result};
 
-use super::names;
+use super::{names, warmup};
 
 /// Name, dimension, length, capacity.
 pub(crate) fn validate(field: &FieldSchema, collection: &str, limits: &Limits) -> Result<()> {
@@ -26,7 +30,7 @@ pub(crate) fn validate(field: &FieldSchema, collection: &str, limits: &Limits) -
             field.name
         )));
     }
-    Ok(())
+    warmup::of_field(&field.type_params, "field", &field.name)
 }
 
 /// The text of a failed conversion, as clients of Milvus know it.
@@ -41,7 +45,7 @@ fn integer_param(field: &FieldSchema, key: &str) -> Result<Option<i64>> {
     field.type_param(key).map(|text| text.parse().map_err(|_| not_an_integer(text))).transpose()
 }
 
-fn dimension(field: &FieldSchema, max: i64) -> Result<()> {
+pub(crate) fn dimension(field: &FieldSchema, max: i64) -> Result<()> {
     let name = &field.name;
     let dim = integer_param(field, "dim")?;
     if field.data_type == DataType::SparseFloatVector {
@@ -64,7 +68,9 @@ fn dimension(field: &FieldSchema, max: i64) -> Result<()> {
             "invalid dimension: {dim}. should be in range 2 ~ {max}"
         )));
     }
-    let binary = field.data_type == DataType::BinaryVector;
+    let element =
+        if field.data_type == DataType::ArrayOfVector { field.element_type } else { None };
+    let binary = element.unwrap_or(field.data_type) == DataType::BinaryVector;
     if binary && dim % 8 != 0 {
         return Err(Failure::parameter_invalid(format!(
             "invalid dimension: {dim} of field {name}. binary vector dimension should be multiple \
@@ -81,7 +87,7 @@ fn dimension(field: &FieldSchema, max: i64) -> Result<()> {
     Ok(())
 }
 
-fn max_length(field: &FieldSchema, collection: &str, max: i64) -> Result<()> {
+pub(crate) fn max_length(field: &FieldSchema, collection: &str, max: i64) -> Result<()> {
     let name = &field.name;
     let length = integer_param(field, "max_length")?.ok_or_else(|| {
         Failure::wrap(
@@ -101,7 +107,8 @@ fn max_length(field: &FieldSchema, collection: &str, max: i64) -> Result<()> {
     Ok(())
 }
 
-fn max_capacity(field: &FieldSchema, collection: &str, max: i64) -> Result<()> {
+/// The checked `max_capacity` of an array.
+pub(crate) fn max_capacity(field: &FieldSchema, collection: &str, max: i64) -> Result<i64> {
     let name = &field.name;
     let Some(text) = field.type_param("max_capacity") else {
         return Err(Failure::wrap(
@@ -122,6 +129,20 @@ fn max_capacity(field: &FieldSchema, collection: &str, max: i64) -> Result<()> {
             "the maximum capacity specified for a Array should be in (0, {max}]"
         )));
     }
+    Ok(capacity)
+}
+
+/// No type parameter is given twice.
+pub(crate) fn no_duplicate_params(field: &FieldSchema) -> Result<()> {
+    let mut seen = HashSet::new();
+    for pair in &field.type_params {
+        if !seen.insert(pair.key.as_str()) {
+            return Err(Failure::parameter_invalid(format!(
+                "duplicated type param key {:?}",
+                pair.key
+            )));
+        }
+    }
     Ok(())
 }
 
@@ -140,88 +161,6 @@ pub(crate) fn element_type(field: &FieldSchema) -> Result<()> {
         }
         None => Err(Failure::parameter_invalid("element data type None is not valid")),
     }
-}
-
-/// A default value, its type and its size; null and the primary key.
-pub(crate) fn default_value(field: &FieldSchema) -> Result<()> {
-    let (name, data_type) = (&field.name, field.data_type);
-    if field.nullable && field.is_primary_key {
-        return Err(Failure::parameter_invalid(format!(
-            "primary field not support null, type:{data_type}, name:{name}"
-        )));
-    }
-    let Some(value) = &field.default_value else {
-        return Ok(());
-    };
-    if field.is_primary_key {
-        return Err(Failure::parameter_invalid(format!(
-            "primary field not support default_value, type:{data_type}, name:{name}"
-        )));
-    }
-    let json = data_type == DataType::JSON && !field.is_dynamic;
-    if data_type == DataType::Array || data_type.is_vector() || json {
-        return Err(Failure::parameter_invalid(format!(
-            "type not support default_value, type:{data_type}, name:{name}"
-        )));
-    }
-    let mismatch = |value_type: &str| {
-        Failure::parameter_invalid(format!(
-            "type ({data_type}) of field ({name}) is not equal to the type(DataType_{value_type}) \
-             of default_value"
-        ))
-    };
-    match value {
-        Value::Bool(_) if data_type != DataType::Bool => Err(mismatch("Bool")),
-        Value::Int32(_)
-            if !matches!(data_type, DataType::Int8 | DataType::Int16 | DataType::Int32) =>
-        {
-            Err(mismatch("Int32"))
-        }
-        Value::Int32(value) => default_range((*value).into(), data_type),
-        Value::Int64(_) if data_type != DataType::Int64 => Err(mismatch("Int64")),
-        Value::Float(_) if data_type != DataType::Float => Err(mismatch("Float")),
-        Value::Double(_) if data_type != DataType::Double => Err(mismatch("Double")),
-        Value::VarChar(text) => {
-            if !matches!(data_type, DataType::VarChar | DataType::Timestamptz) {
-                return Err(mismatch("VarChar"));
-            }
-            match field.max_length() {
-                Some(max) if text.len() > max => Err(Failure::parameter_mismatch(
-                    "valid length string",
-                    "string length exceeds max length",
-                    format!("the length ({}) of string exceeds max length ({max})", text.len()),
-                )),
-                _ => Ok(()),
-            }
-        }
-        Value::Bytes(_) if data_type != DataType::JSON => Err(mismatch("JSON")),
-        Value::Array(_) => Err(mismatch("Array")),
-        Value::Bool(_) | Value::Int64(_) | Value::Float(_) | Value::Double(_) | Value::Bytes(_) => {
-            Ok(())
-        }
-    }
-}
-
-fn default_range(value: i64, data_type: DataType) -> Result<()> {
-    let (low, high) = if data_type == DataType::Int8 {
-        (i8::MIN.into(), i8::MAX.into())
-    } else if data_type == DataType::Int16 {
-        (i16::MIN.into(), i16::MAX.into())
-    } else if data_type == DataType::Int32 {
-        (i32::MIN.into(), i32::MAX.into())
-    } else {
-        (i64::MIN, i64::MAX)
-    };
-    if (low..=high).contains(&value) {
-        return Ok(());
-    }
-    Err(Failure::new(
-        ErrorCode::ParameterInvalid,
-        format!(
-            "default value out of range: invalid parameter[{value} out of range {low} <= value <= \
-             {high}]"
-        ),
-    ))
 }
 
 #[cfg(test)]
@@ -295,43 +234,6 @@ mod tests {
             let result = validate(&field_with(*data_type, params), "c", &Limits::default());
             let reason = result.err().map(|failure| failure.reason).unwrap_or_default();
             assert_eq!(reason, *expected);
-        }
-    }
-
-    #[test]
-    fn default_values_fit_their_fields() {
-        let with = |data_type, value| FieldSchema {
-            default_value: Some(value),
-            ..field_with(data_type, &[("max_length", "3")])
-        };
-        assert_eq!(default_value(&with(DataType::Int8, Value::Int32(127))), Ok(()));
-        assert_eq!(default_value(&with(DataType::Float, Value::Float(1.0))), Ok(()));
-        for (field, expected) in [
-            (
-                with(DataType::Int8, Value::Int32(128)),
-                "default value out of range: invalid parameter[128 out of range -128 <= value <= \
-                 127]",
-            ),
-            (
-                with(DataType::VarChar, Value::Int64(1)),
-                "type (VarChar) of field (f) is not equal to the type(DataType_Int64) of \
-                 default_value: invalid parameter",
-            ),
-            (
-                with(DataType::VarChar, Value::VarChar("abcd".into())),
-                "the length (4) of string exceeds max length (3): invalid \
-                 parameter[expected=valid length string][actual=string length exceeds max length]",
-            ),
-            (
-                with(DataType::JSON, Value::Bytes(b"{}".to_vec())),
-                "type not support default_value, type:JSON, name:f: invalid parameter",
-            ),
-            (
-                FieldSchema { is_primary_key: true, ..with(DataType::Int64, Value::Int64(1)) },
-                "primary field not support default_value, type:Int64, name:f: invalid parameter",
-            ),
-        ] {
-            assert_eq!(default_value(&field).unwrap_err().reason, expected);
         }
     }
 }

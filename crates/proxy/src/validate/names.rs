@@ -1,4 +1,4 @@
-//! Names of collections, partitions, fields and indexes.
+//! Names of databases, collections, aliases, partitions, fields and indexes.
 //!
 //! Lengths are bytes. Partition, field and index names are checked without the blanks around them;
 //! collection names as they are.
@@ -53,26 +53,58 @@ fn is_word(byte: u8) -> bool {
 
 /// A collection's name.
 pub(crate) fn collection(name: &str, max_length: usize) -> Result<()> {
+    collection_like(name, "name", max_length)
+}
+
+/// Another name of a collection; same rules.
+pub(crate) fn alias(alias: &str, max_length: usize) -> Result<()> {
+    collection_like(alias, "alias", max_length)
+}
+
+fn collection_like(name: &str, kind: &str, max_length: usize) -> Result<()> {
     let invalid = |what: String| {
-        Failure::parameter_invalid(format!("Invalid collection name: {name}. {what}"))
+        Failure::parameter_invalid(format!("Invalid collection {kind}: {name}. {what}"))
     };
     let Some(first) = name.bytes().next() else {
-        return Err(Failure::parameter_invalid("collection name should not be empty"));
+        return Err(Failure::parameter_invalid(format!("collection {kind} should not be empty")));
     };
     if name.len() > max_length {
         return Err(invalid(format!(
-            "the length of a collection name must be less than {max_length} characters"
+            "the length of a collection {kind} must be less than {max_length} characters"
         )));
     }
     if !is_letter_or_underscore(first) {
-        return Err(invalid(
-            "the first character of a collection name must be an underscore or letter".to_owned(),
-        ));
+        return Err(invalid(format!(
+            "the first character of a collection {kind} must be an underscore or letter"
+        )));
     }
     if !name.bytes().all(is_word) {
-        return Err(invalid(
-            "collection name can only contain numbers, letters and underscores".to_owned(),
+        return Err(invalid(format!(
+            "collection {kind} can only contain numbers, letters and underscores"
+        )));
+    }
+    Ok(())
+}
+
+/// A database's name.
+pub(crate) fn database(name: &str, max_length: usize) -> Result<()> {
+    let invalid = |what: &str| {
+        let base = Failure::with_fields(ErrorCode::DatabaseInvalidName, &[("database", &name)]);
+        Err(base.context(what))
+    };
+    let Some(first) = name.bytes().next() else {
+        return invalid("database name couldn't be empty");
+    };
+    if name.len() > max_length {
+        return invalid(&format!(
+            "the length of a database name must be less than {max_length} characters"
         ));
+    }
+    if !is_letter_or_underscore(first) {
+        return invalid("the first character of a database name must be an underscore or letter");
+    }
+    if !name.bytes().all(is_word) {
+        return invalid("database name can only contain numbers, letters and underscores");
     }
     Ok(())
 }
@@ -213,6 +245,34 @@ mod tests {
         );
         assert!(collection(&"a".repeat(255), 255).is_ok());
         assert!(collection(" a", 255).is_err());
+    }
+
+    #[test]
+    fn names_of_aliases_and_databases() {
+        assert_eq!(
+            reason(alias("12-s", 255)),
+            "Invalid collection alias: 12-s. the first character of a collection alias must be an \
+             underscore or letter: invalid parameter"
+        );
+        assert_eq!(
+            reason(alias("", 255)),
+            "collection alias should not be empty: invalid parameter"
+        );
+        assert_eq!(database("db_1", 255), Ok(()));
+        assert_eq!(
+            reason(database("1db", 255)),
+            "the first character of a database name must be an underscore or letter: invalid \
+             database name[database=1db]"
+        );
+        assert_eq!(
+            reason(database("", 255)),
+            "database name couldn't be empty: invalid database name[database=]"
+        );
+        assert_eq!(
+            reason(database("d b", 255)),
+            "database name can only contain numbers, letters and underscores: invalid database \
+             name[database=d b]"
+        );
     }
 
     #[test]

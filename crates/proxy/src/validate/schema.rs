@@ -8,22 +8,29 @@ use std::collections::HashSet;
 use milvus_types::columns::arrow_type;
 use milvus_types::error::OrFailure as _;
 use milvus_types::limits::Limits;
-use milvus_types::schema::DYNAMIC_FIELD;
-use milvus_types::{CollectionSchema, DataType, ErrorCode, Failure, FieldSchema, KeyValue, Result};
+use milvus_types::schema::{DYNAMIC_FIELD, sub_field_name};
+use milvus_types::{
+    CollectionSchema, ConsistencyLevel, DataType, Failure, FieldSchema, KeyValue, Result,
+};
 
-use super::{field, names, properties};
+use super::{default_value, field, keys, names, properties, structs, warmup};
+use crate::api::StructArray;
 use crate::wire_text::{param, parse_bool};
 
 /// What of a create request is checked here.
 pub(crate) struct Request<'a> {
     /// The name in the request.
     pub(crate) collection_name: &'a str,
-    /// The schema without the hidden dynamic field.
+    /// The schema without the hidden dynamic field and without struct arrays.
     pub(crate) schema: &'a CollectionSchema,
+    /// The struct arrays.
+    pub(crate) structs: &'a [StructArray],
     /// Parts that the schema could not hold.
     pub(crate) unsupported: &'a [String],
     /// As sent.
     pub(crate) shards_num: i32,
+    /// As sent.
+    pub(crate) consistency_level: i32,
     /// As sent.
     pub(crate) properties: &'a [KeyValue],
     /// As sent.
@@ -33,57 +40,77 @@ pub(crate) struct Request<'a> {
 /// Everything that Milvus checks before it creates a collection.
 pub(crate) fn validate(request: &Request<'_>, limits: &Limits) -> Result<()> {
     let schema = request.schema;
+    text_fields(schema)?;
+    numbers(request, limits)?;
     counts(request, limits)?;
     names::collection(&schema.name, limits.name_length)?;
-    if schema.description.len() > limits.description_length {
-        return Err(Failure::parameter_invalid(format!(
-            "the length of collection description must be less than {}, but got {}",
-            limits.description_length,
-            schema.description.len()
-        )));
-    }
-    for field in &schema.fields {
-        names::not_reserved(&field.name)?;
-    }
-    primary_key(schema)?;
+    description(&schema.description, limits)?;
+    reserved_names(request)?;
+    keys::primary_key(schema)?;
     if schema.fields.iter().any(|field| field.is_dynamic) {
         return Err(Failure::parameter_invalid("cannot explicitly set a field as a dynamic field"));
     }
-    auto_id(schema)?;
-    types(schema)?;
-    partition_key(request, limits)?;
+    keys::auto_id(request)?;
+    types(request)?;
+    keys::partition_key(request, limits)?;
+    let has_partition_key = schema.partition_key().is_some();
+    properties::isolation(request.collection_name, has_partition_key, request.properties)?;
     properties::validate(request.properties)?;
-    clustering_key(request)?;
+    warmup::of_collection(request.properties)?;
+    keys::clustering_key(request)?;
     for each in &schema.fields {
         field::validate(each, &schema.name, limits)?;
     }
-    duplicates(schema)?;
-    load_fields(schema)?;
+    for each in request.structs {
+        structs::validate(each, &schema.name, limits)?;
+    }
+    duplicates(request)?;
+    load_fields(request)?;
     properties::validate_ttl(request.properties, schema)?;
     coordinator_checks(request)
 }
 
-fn counts(request: &Request<'_>, limits: &Limits) -> Result<()> {
-    let fields = &request.schema.fields;
+/// Large texts have a storage of their own in Milvus, which is off by default and not served here.
+pub(crate) fn text_fields(schema: &CollectionSchema) -> Result<()> {
+    if schema.fields.iter().any(|field| field.data_type == DataType::Text) {
+        return Err(Failure::parameter_invalid(
+            "TEXT field requires StorageV3; enable common.storage.useLoonFFI",
+        ));
+    }
+    Ok(())
+}
+
+/// Milvus takes a negative number of shards for one and any level for a level; both can only be
+/// slips, so both are refused here.
+fn numbers(request: &Request<'_>, limits: &Limits) -> Result<()> {
     if request.shards_num > limits.shards {
         return Err(Failure::parameter_invalid(format!(
             "maximum shards's number should be limited to {}",
             limits.shards
         )));
     }
-    if fields.len() > limits.fields {
+    if request.shards_num < 0 {
         return Err(Failure::parameter_invalid(format!(
-            "maximum field's number should be limited to {}",
-            limits.fields
+            "shards number {} should be in range 1 ~ {}",
+            request.shards_num, limits.shards
         )));
     }
-    let vectors = request.schema.vector_fields().count();
-    if vectors > limits.vector_fields {
+    if ConsistencyLevel::from_number(request.consistency_level).is_none() {
         return Err(Failure::parameter_invalid(format!(
-            "maximum vector field's number should be limited to {}",
-            limits.vector_fields
+            "invalid consistency level {}, should be in range 0 ~ 4",
+            request.consistency_level
         )));
     }
+    Ok(())
+}
+
+/// A struct array counts as one field, and so does each of its sub-fields.
+fn counts(request: &Request<'_>, limits: &Limits) -> Result<()> {
+    let subs = || request.structs.iter().flat_map(|one| &one.sub_fields);
+    let fields = request.schema.fields.len() + request.structs.len() + subs().count();
+    let is_vector = |field: &&FieldSchema| field.data_type.is_vector();
+    let vectors = request.schema.vector_fields().count() + subs().filter(is_vector).count();
+    at_most(fields, vectors, limits)?;
     // A vector may hide in a part that is refused by name later.
     if vectors == 0 && request.unsupported.is_empty() {
         return Err(Failure::parameter_invalid("schema does not contain vector field"));
@@ -91,50 +118,49 @@ fn counts(request: &Request<'_>, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-fn primary_key(schema: &CollectionSchema) -> Result<()> {
-    let mut keys = schema.fields.iter().filter(|field| field.is_primary_key);
-    let Some(first) = keys.next() else {
-        return Err(Failure::wrap(ErrorCode::ParameterMissing, "primary key is not specified"));
-    };
-    primary_key_type(first)?;
-    if let Some(second) = keys.next() {
+/// How many fields and vector fields a collection can have.
+pub(crate) fn at_most(fields: usize, vectors: usize, limits: &Limits) -> Result<()> {
+    if fields > limits.fields {
         return Err(Failure::parameter_invalid(format!(
-            "there are more than one primary key, field name = {}, {}",
-            first.name, second.name
+            "maximum field's number should be limited to {}",
+            limits.fields
+        )));
+    }
+    if vectors > limits.vector_fields {
+        return Err(Failure::parameter_invalid(format!(
+            "maximum vector field's number should be limited to {}",
+            limits.vector_fields
         )));
     }
     Ok(())
 }
 
-fn primary_key_type(field: &FieldSchema) -> Result<()> {
-    if matches!(field.data_type, DataType::Int64 | DataType::VarChar) {
+/// A collection's description.
+pub(crate) fn description(text: &str, limits: &Limits) -> Result<()> {
+    if text.len() <= limits.description_length {
         return Ok(());
     }
-    Err(Failure::parameter_invalid("the data type of primary key should be Int64 or VarChar"))
+    Err(Failure::parameter_invalid(format!(
+        "the length of a collection description must not exceed {} bytes",
+        limits.description_length
+    )))
 }
 
-fn auto_id(schema: &CollectionSchema) -> Result<()> {
-    let mut first: Option<&FieldSchema> = None;
-    for field in schema.fields.iter().filter(|field| field.auto_id) {
-        if let Some(first) = first {
-            return Err(Failure::parameter_invalid(format!(
-                "only one field can speficy AutoID with true, field name = {}, {}",
-                first.name, field.name
-            )));
+fn reserved_names(request: &Request<'_>) -> Result<()> {
+    for field in &request.schema.fields {
+        names::not_reserved(&field.name)?;
+    }
+    for one in request.structs {
+        names::not_reserved(&one.field.name)?;
+        for sub in &one.sub_fields {
+            names::not_reserved(&sub.name)?;
         }
-        if !field.is_primary_key {
-            return Err(Failure::parameter_invalid(format!(
-                "only primary field can speficy AutoID with true, field name = {}",
-                field.name
-            )));
-        }
-        first = Some(field);
     }
     Ok(())
 }
 
-fn types(schema: &CollectionSchema) -> Result<()> {
-    for each in &schema.fields {
+fn types(request: &Request<'_>) -> Result<()> {
+    for each in &request.schema.fields {
         if each.data_type == DataType::String {
             return Err(Failure::parameter_invalid(
                 "string data type not supported yet, please use VarChar type instead",
@@ -144,104 +170,43 @@ fn types(schema: &CollectionSchema) -> Result<()> {
             field::element_type(each)?;
         }
     }
-    Ok(())
-}
-
-fn partition_key(request: &Request<'_>, limits: &Limits) -> Result<()> {
-    let mut first: Option<&FieldSchema> = None;
-    for field in request.schema.fields.iter().filter(|field| field.is_partition_key) {
-        if let Some(first) = first {
+    let subs = request.structs.iter().flat_map(|one| &one.sub_fields);
+    for sub in subs {
+        if !matches!(sub.data_type, DataType::Array | DataType::ArrayOfVector) {
             return Err(Failure::parameter_invalid(format!(
-                "there are more than one partition key, field name = {}, {}",
-                first.name, field.name
+                "fields in StructArrayField must be Array or ArrayOfVector, field name = {}, field \
+                 type = {}",
+                sub.name, sub.data_type
             )));
         }
-        if field.is_primary_key {
-            return Err(Failure::parameter_invalid(
-                "the partition key field must not be primary field",
-            ));
-        }
-        if field.nullable {
-            return Err(Failure::parameter_invalid("partition key field not support nullable"));
-        }
-        if !matches!(field.data_type, DataType::Int64 | DataType::VarChar) {
-            return Err(Failure::parameter_invalid(
-                "the data type of partition key should be Int64 or VarChar",
-            ));
-        }
-        if request.num_partitions < 0 {
-            return Err(Failure::parameter_invalid(
-                "the specified partitions should be greater than 0 if partition key is used",
-            ));
-        }
-        if usize::try_from(request.num_partitions).unwrap_or(usize::MAX) > limits.partitions {
-            return Err(Failure::parameter_invalid(format!(
-                "partition number ({}) exceeds max configuration ({})",
-                request.num_partitions, limits.partitions
-            )));
-        }
-        first = Some(field);
-    }
-    if first.is_none() && request.num_partitions != 0 {
-        return Err(Failure::parameter_invalid(
-            "num_partitions should only be specified with partition key field enabled",
-        ));
     }
     Ok(())
 }
 
-fn clustering_key(request: &Request<'_>) -> Result<()> {
-    let illegal = |what: String| {
-        Failure::with_fields(
-            ErrorCode::CollectionIllegalSchema,
-            &[("collection", &request.collection_name)],
-        )
-        .context(what)
-    };
-    let mut first: Option<&FieldSchema> = None;
-    for field in request.schema.fields.iter().filter(|field| field.is_clustering_key) {
-        let data_type = field.data_type;
-        if !data_type.is_numeric() && data_type != DataType::VarChar && !data_type.is_vector() {
-            return Err(illegal(format!(
-                "clustering key field {} has unsupported data type {data_type}",
-                field.name
-            )));
-        }
-        if data_type.is_vector() {
-            return Err(Failure::with_fields(
-                ErrorCode::CollectionVectorClusteringKeyNotAllowed,
-                &[("collection", &request.collection_name)],
-            ));
-        }
-        if let Some(first) = first {
-            return Err(illegal(format!(
-                "there are more than one clustering key, field name = {}, {}",
-                first.name, field.name
-            )));
-        }
-        first = Some(field);
-    }
-    Ok(())
-}
-
-fn duplicates(schema: &CollectionSchema) -> Result<()> {
+fn duplicates(request: &Request<'_>) -> Result<()> {
     let mut seen = HashSet::new();
-    for field in &schema.fields {
-        if !seen.insert(field.name.as_str()) {
-            return Err(Failure::parameter_invalid(format!(
-                "duplicated field name {} found",
-                field.name
-            )));
+    let plain = request.schema.fields.iter().map(|field| field.name.clone());
+    let of_structs = request.structs.iter().flat_map(|one| {
+        let owner = &one.field.name;
+        let subs = one.sub_fields.iter().map(|sub| sub_field_name(owner, &sub.name));
+        std::iter::once(owner.clone()).chain(subs)
+    });
+    for name in plain.chain(of_structs) {
+        if seen.contains(&name) {
+            return Err(Failure::parameter_invalid(format!("duplicated field name {name} found")));
         }
+        seen.insert(name);
     }
     Ok(())
 }
 
-fn skips_loading(field: &FieldSchema) -> bool {
+/// Whether a field is left out of loads that name no fields.
+pub(crate) fn skips_loading(field: &FieldSchema) -> bool {
     param(&field.type_params, "field.skipLoad").and_then(parse_bool).unwrap_or(false)
 }
 
-fn load_fields(schema: &CollectionSchema) -> Result<()> {
+fn load_fields(request: &Request<'_>) -> Result<()> {
+    let schema = request.schema;
     for field in schema.fields.iter().filter(|field| skips_loading(field)) {
         let role = if field.is_primary_key {
             "Primary key"
@@ -257,7 +222,9 @@ fn load_fields(schema: &CollectionSchema) -> Result<()> {
             field.name
         )));
     }
-    let mut vectors = schema.vector_fields().peekable();
+    let subs = request.structs.iter().flat_map(|one| &one.sub_fields);
+    let of_structs = subs.filter(|sub| sub.data_type.is_vector());
+    let mut vectors = schema.vector_fields().chain(of_structs).peekable();
     if vectors.peek().is_some() && vectors.all(skips_loading) {
         return Err(Failure::parameter_invalid("cannot config all vector field(s) skip loading"));
     }
@@ -275,17 +242,16 @@ fn coordinator_checks(request: &Request<'_>) -> Result<()> {
         ));
     }
     for each in &schema.fields {
-        field::default_value(each)?;
-        let mut seen = HashSet::new();
-        for pair in &each.type_params {
-            if !seen.insert(pair.key.as_str()) {
-                return Err(Failure::parameter_invalid(format!(
-                    "duplicated type param key {:?}",
-                    pair.key
-                )));
-            }
+        if each.data_type == DataType::ArrayOfStruct {
+            return Err(Failure::parameter_invalid(format!(
+                "Invalid field type, type:{}, name:{}",
+                each.data_type, each.name
+            )));
         }
+        default_value::validate(each)?;
+        field::no_duplicate_params(each)?;
     }
+    request.structs.iter().try_for_each(structs::coordinator_checks)?;
     if schema.fields.iter().any(|field| field.name == DYNAMIC_FIELD) {
         return Err(Failure::parameter_mismatch(
             "schema don't contains system field",
@@ -298,35 +264,34 @@ fn coordinator_checks(request: &Request<'_>) -> Result<()> {
 
 /// Refuses by name what Milvus would accept and this version does not serve.
 pub(crate) fn supported(request: &Request<'_>) -> Result<()> {
-    let refuse = |what: String| Failure::parameter_invalid(format!("{what} is not supported yet"));
     if let Some(part) = request.unsupported.first() {
-        return Err(refuse(part.clone()));
+        return Err(not_supported(part));
     }
-    for field in &request.schema.fields {
-        let name = &field.name;
-        arrow_type(field)
-            .or_failure()
-            .map_err(|failure| Failure::parameter_invalid(failure.reason))?;
-        if field.data_type.is_vector() && field.nullable {
-            return Err(refuse(format!("nullable vector field {name}")));
-        }
-        if field.is_partition_key {
-            return Err(refuse(format!("partition key field {name}")));
-        }
-        if field.is_clustering_key {
-            return Err(refuse(format!("clustering key field {name}")));
-        }
-        for key in ["enable_analyzer", "enable_match"] {
-            if param(&field.type_params, key).and_then(parse_bool) == Some(true) {
-                return Err(refuse(format!("{key} of field {name}")));
-            }
-        }
-    }
+    let subs = request.structs.iter().flat_map(|one| &one.sub_fields);
+    request.schema.fields.iter().chain(subs).try_for_each(field_supported)?;
     properties::supported(request.properties)
+}
+
+/// `what is not supported yet: invalid parameter` (1100).
+pub(crate) fn not_supported(what: &str) -> Failure {
+    Failure::parameter_invalid(format!("{what} is not supported yet"))
+}
+
+/// Refuses by name a field that Milvus would accept and this version does not serve.
+pub(crate) fn field_supported(field: &FieldSchema) -> Result<()> {
+    arrow_type(field).or_failure().map_err(|failure| Failure::parameter_invalid(failure.reason))?;
+    for key in ["enable_analyzer", "enable_match"] {
+        if param(&field.type_params, key).and_then(parse_bool) == Some(true) {
+            return Err(not_supported(&format!("{key} of field {}", field.name)));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use milvus_types::StructField;
+
     use super::*;
 
     fn base() -> CollectionSchema {
@@ -362,8 +327,10 @@ mod tests {
         let request = Request {
             collection_name: "c",
             schema,
+            structs: &[],
             unsupported: &[],
             shards_num,
+            consistency_level: 0,
             properties,
             num_partitions,
         };
@@ -449,34 +416,14 @@ mod tests {
                 "partition key field not support nullable: invalid parameter",
             ),
             (
-                Box::new(|s| {
-                    s.fields.push(FieldSchema { is_partition_key: true, ..scalar("p") });
-                }),
-                "partition key field p is not supported yet: invalid parameter",
-            ),
-            (
-                Box::new(|s| {
-                    s.fields.push(FieldSchema {
-                        data_type: DataType::BinaryVector,
-                        type_params: vec![KeyValue::new("dim", "8")],
-                        ..scalar("b")
-                    });
-                }),
-                "data type BinaryVector of field b is not supported yet: invalid parameter",
-            ),
-            (
-                Box::new(|s| s.fields[1].nullable = true),
-                "nullable vector field v is not supported yet: invalid parameter",
-            ),
-            (
                 Box::new(|s| s.name = "other".to_owned()),
                 "collection name = c, schema.Name=other: invalid parameter[expected=collection \
                  name matches schema name][actual=don't match]",
             ),
             (
                 Box::new(|s| s.description = "d".repeat(1025)),
-                "the length of collection description must be less than 1024, but got 1025: \
-                 invalid parameter",
+                "the length of a collection description must not exceed 1024 bytes: invalid \
+                 parameter",
             ),
         ];
         for (change, expected) in cases {
@@ -500,8 +447,77 @@ mod tests {
             "unknown or invalid IANA Time Zone ID: Mars/Olympus: invalid parameter"
         );
         assert_eq!(
-            check_with(&base(), 1, &[KeyValue::new("collection.ttl.seconds", "10")], 0),
-            "property collection.ttl.seconds is not supported yet: invalid parameter"
+            check_with(&base(), -1, &[], 0),
+            "shards number -1 should be in range 1 ~ 16: invalid parameter"
+        );
+        let isolated = [KeyValue::new("partitionkey.isolation", "true")];
+        assert_eq!(
+            check_with(&base(), 1, &isolated, 0),
+            "partition key isolation mode is enabled but no partition key field is set. Please set \
+             the partition key first: illegal collection schema[collection=c]"
+        );
+    }
+
+    #[test]
+    fn every_type_and_every_kind_of_key_is_served() {
+        let vector = |name: &str, data_type| FieldSchema {
+            data_type,
+            nullable: true,
+            type_params: vec![KeyValue::new("dim", "8")],
+            ..scalar(name)
+        };
+        let mut schema = base();
+        schema.fields.extend([
+            vector("b", DataType::BinaryVector),
+            vector("h", DataType::Float16Vector),
+            vector("g", DataType::BFloat16Vector),
+            vector("i", DataType::Int8Vector),
+            FieldSchema { data_type: DataType::SparseFloatVector, ..scalar("s") },
+            FieldSchema { data_type: DataType::Geometry, ..scalar("geo") },
+            FieldSchema { data_type: DataType::Timestamptz, ..scalar("at") },
+            FieldSchema { is_partition_key: true, ..scalar("p") },
+            FieldSchema { is_clustering_key: true, ..scalar("k") },
+        ]);
+        assert_eq!(check_with(&schema, 1, &[], 4), "");
+        let isolated = [KeyValue::new("partitionkey.isolation", "True")];
+        assert_eq!(check_with(&schema, 1, &isolated, 0), "");
+    }
+
+    #[test]
+    fn fields_of_structs_count_and_their_names_are_their_own() {
+        let sub = |name: &str| FieldSchema {
+            data_type: DataType::Array,
+            element_type: Some(DataType::Int8),
+            type_params: vec![KeyValue::new("max_capacity", "4")],
+            ..scalar(name)
+        };
+        let of = |name: &str, count: usize| StructArray {
+            field: StructField { name: name.to_owned(), ..StructField::default() },
+            sub_fields: (0..count).map(|i| sub(&format!("f{i}"))).collect(),
+        };
+        let check = |structs: &[StructArray]| {
+            let schema = base();
+            let request = Request {
+                collection_name: "c",
+                schema: &schema,
+                structs,
+                unsupported: &[],
+                shards_num: 0,
+                consistency_level: 0,
+                properties: &[],
+                num_partitions: 0,
+            };
+            let checked = validate(&request, &Limits::default());
+            checked.and_then(|()| supported(&request)).err().map(|failure| failure.reason)
+        };
+        assert_eq!(check(&[of("a", 2), of("b", 2)]), None);
+        assert_eq!(
+            check(&[of("a", 62)]).as_deref(),
+            Some("maximum field's number should be limited to 64: invalid parameter")
+        );
+        assert_eq!(
+            check(&[of("v", 1)]).as_deref(),
+            Some("duplicated field name v found: invalid parameter")
         );
     }
 }

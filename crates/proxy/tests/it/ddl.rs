@@ -1,8 +1,8 @@
 //! Collections, partitions, indexes and loading.
 
-use milvus_proxy::api::{LoadApiRequest, LoadStateReply};
-use milvus_roles::LoadState;
-use milvus_types::{ErrorCode, KeyValue};
+use milvus_proxy::api::{AddFieldRequest, AlterRequest, FieldName, LoadApiRequest, LoadStateReply};
+use milvus_roles::{CollectionChange, LoadState, PropertyChange};
+use milvus_types::{ErrorCode, FieldSchema, KeyValue};
 
 use crate::roles::House;
 
@@ -82,7 +82,7 @@ async fn indexes_are_described_and_held_while_loaded() {
     assert_eq!(unknown.reason, "index not found[indexName=x]");
     assert_eq!(
         house.index("nope").await.unwrap_err().reason,
-        "json index must specify cast type: missing parameter[missing_param=json_cast_type]"
+        "index HNSW only supports vector data type: invalid parameter"
     );
     assert_eq!(
         house.proxy.drop_index(&house.cx, "c", "", "v").await.unwrap_err().reason,
@@ -106,7 +106,11 @@ async fn partitions_in_use_and_the_default_one_stay() {
     assert_eq!(names, [("_default", 100), ("p", 100)]);
     assert!(house.proxy.has_partition(&house.cx, "c", "p").await.unwrap());
     for (name, reason) in [
-        ("_default", "default partition cannot be deleted: invalid parameter"),
+        (
+            "_default",
+            "partition cannot be dropped, partition is loaded, please release it first: invalid \
+             parameter",
+        ),
         (
             "p",
             "partition cannot be dropped, partition is loaded, please release it first: invalid \
@@ -116,6 +120,9 @@ async fn partitions_in_use_and_the_default_one_stay() {
         let refused = house.proxy.drop_partition(&house.cx, "c", name).await.unwrap_err();
         assert_eq!(refused.reason, reason);
     }
+    house.proxy.release(&house.cx, "c", None).await.unwrap();
+    let refused = house.proxy.drop_partition(&house.cx, "c", "_default").await.unwrap_err();
+    assert_eq!(refused.reason, "default partition cannot be deleted: invalid parameter");
     assert_eq!(house.proxy.drop_partition(&house.cx, "c", "nope").await, Ok(()));
 }
 
@@ -130,4 +137,102 @@ async fn flushes_are_limited_by_collection() {
     assert!(house.proxy.check_database("default").await.is_ok());
     let unknown = house.proxy.check_database("nope").await.unwrap_err();
     assert_eq!(unknown.reason, "database not found[database=nope]");
+}
+
+#[tokio::test]
+async fn partitions_of_a_key_are_the_servers_own() {
+    let house = House::new();
+    let mut request = House::collection_request(1);
+    request.schema.fields.push(FieldSchema {
+        name: "key".to_owned(),
+        is_partition_key: true,
+        ..FieldSchema::default()
+    });
+    request.num_partitions = 4;
+    house.proxy.create_collection(&house.cx, request).await.unwrap();
+    house.index("v").await.unwrap();
+    let listed = house.proxy.show_partitions(&house.cx, "c").await.unwrap();
+    let names: Vec<_> = listed.iter().map(|partition| partition.name.as_str()).collect();
+    assert_eq!(names, ["_default_0", "_default_1", "_default_2", "_default_3"]);
+    let refused =
+        |what: &str| format!("disable {what} if partition key mode is used: invalid parameter");
+    let created = house.proxy.create_partition(&house.cx, "c", "p").await.unwrap_err();
+    assert_eq!(created.reason, refused("create partition"));
+    let dropped = house.proxy.drop_partition(&house.cx, "c", "_default_0").await.unwrap_err();
+    assert_eq!(dropped.reason, refused("drop partition"));
+    let loaded = house.load(Some(&["_default_0"])).await.unwrap_err();
+    assert_eq!(loaded.reason, refused("load partitions"));
+    house.load(None).await.unwrap();
+    let names = Some(vec!["_default_0".to_owned()]);
+    let released = house.proxy.release(&house.cx, "c", names).await.unwrap_err();
+    assert_eq!(released.reason, refused("release partitions"));
+}
+
+#[tokio::test]
+async fn changes_are_checked_before_the_coordinator_makes_them() {
+    let house = House::collection(1).await;
+    let set = |key: &str, value: &str| AlterRequest {
+        set: vec![KeyValue::new(key, value)],
+        delete: Vec::new(),
+    };
+    let alter = |change| house.proxy.alter_collection(&house.cx, "c", change);
+    for (change, reason) in [
+        (
+            set("mmap.enabled", "true"),
+            "can not alter mmap properties if collection loaded: collection already \
+             loaded[collection=c]",
+        ),
+        (
+            set("collection.ttl.seconds", "-2"),
+            "collection TTL is out of range, expect [-1, 3155760000], got -2: invalid parameter",
+        ),
+        (
+            set("allow_insert_auto_id", "true"),
+            "the value for allow_insert_auto_id must be false when autoID is false: invalid \
+             parameter",
+        ),
+        (set("timezone", "Mars"), "unknown or invalid IANA Time Zone ID: Mars: invalid parameter"),
+        (
+            set("partitionkey.isolation", "true"),
+            "partition key isolation mode is enabled but no partition key field is set. Please \
+             set the partition key first: illegal collection schema[collection=c]",
+        ),
+    ] {
+        assert_eq!(alter(change).await.unwrap_err().reason, reason);
+    }
+    alter(set("collection.ttl.seconds", "60")).await.unwrap();
+    let dropped = house.proxy.drop_field(&house.cx, "c", FieldName::Name("v".to_owned())).await;
+    assert_eq!(
+        dropped.unwrap_err().reason,
+        "cannot drop the last vector field: v: invalid parameter"
+    );
+    let field = FieldSchema { name: "m".to_owned(), nullable: true, ..FieldSchema::default() };
+    let add = AddFieldRequest {
+        collection_name: "c".to_owned(),
+        field: Some(field.clone()),
+        unsupported: Vec::new(),
+    };
+    house.proxy.add_field(&house.cx, add).await.unwrap();
+    let ttl = PropertyChange {
+        set: vec![KeyValue::new("collection.ttl.seconds", "60")],
+        delete: Vec::new(),
+    };
+    assert_eq!(
+        *house.roles.changes.lock(),
+        [CollectionChange::Properties(ttl), CollectionChange::AddField(field)]
+    );
+}
+
+#[tokio::test]
+async fn a_loaded_collection_has_one_replica() {
+    let house = House::collection(1).await;
+    let id = house.proxy.describe_collection(&house.cx, "c", None).await.unwrap().collection.id;
+    let replica = house.proxy.replica(&house.cx, "", id).await.unwrap().unwrap();
+    assert_eq!((replica.partitions.len(), replica.vchannels.len()), (1, 1));
+    house.proxy.release(&house.cx, "c", None).await.unwrap();
+    assert!(house.proxy.replica(&house.cx, "c", id).await.unwrap().is_none());
+    let (_, served) = house.proxy.served_segments(&house.cx, "c").await.unwrap();
+    assert!(served.is_empty());
+    assert_eq!(house.proxy.compact(&house.cx, "c", id).await.unwrap().id, -1);
+    assert!(house.proxy.compact(&house.cx, "nope", id).await.is_err());
 }

@@ -3,6 +3,7 @@
 
 mod ddl;
 mod dml;
+mod hybrid;
 mod query;
 mod roles;
 mod search;

@@ -54,6 +54,40 @@ async fn counting() {
 }
 
 #[tokio::test]
+async fn rows_ordered_by_fields_are_paged() {
+    let house = house().await;
+    let params = [("limit", "3"), ("offset", "1"), ("order_by_fields", "n:desc:nulls_last")];
+    let reply = query(&house, "id < 30", &params, &["id"]).await.unwrap();
+    assert_eq!(optional_int64s(&reply.columns[0].values), [Some(26), Some(24), Some(22)]);
+}
+
+#[tokio::test]
+async fn rows_are_aggregated_by_groups_and_as_a_whole() {
+    let house = house().await;
+    let params = [("group_by_fields", "n"), ("limit", "2"), ("order_by_fields", "n:desc")];
+    let reply = query(&house, "id < 8", &params, &["count(*)", "n", "sum(id)"]).await.unwrap();
+    // Odd keys have no number: they are one group, which comes first in descending order.
+    let columns: Vec<_> =
+        reply.columns.iter().map(|column| optional_int64s(&column.values)).collect();
+    assert_eq!(columns[0], [Some(4), Some(1)]);
+    assert_eq!(columns[1], [None, Some(6)]);
+    assert_eq!(columns[2], [Some(16), Some(6)]);
+    let reply = query(&house, "id < 8", &[], &["max(id)", "count(n)"]).await.unwrap();
+    assert_eq!(optional_int64s(&reply.columns[0].values), [Some(7)]);
+    assert_eq!(optional_int64s(&reply.columns[1].values), [Some(4)]);
+}
+
+#[tokio::test]
+async fn only_the_first_page_of_an_iterator_is_told_the_snapshot() {
+    let house = house().await;
+    let limit = ("limit", "1");
+    let plain = query(&house, "id > 0", &[limit], &[]).await.unwrap();
+    assert_eq!(plain.session_ts.0, 0);
+    let first = query(&house, "id > 0", &[limit, ("iterator", "True")], &[]).await.unwrap();
+    assert!(first.session_ts.0 > 0);
+}
+
+#[tokio::test]
 async fn what_milvus_refuses_is_refused_in_its_words() {
     let house = house().await;
     for (expr, params, output, reason) in [

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
-use arrow::array::{AsArray as _, RecordBatch, UInt32Array};
+use arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
 use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Float32Type, Int64Type};
 use async_trait::async_trait;
@@ -13,10 +13,12 @@ use milvus_base::{CpuPool, Governor};
 use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest};
 use milvus_proxy::api::{
     Context, CreateCollectionRequest, CreateIndexRequest, InputColumn, InputValues, InsertRequest,
-    LoadApiRequest,
+    LoadApiRequest, PackedVectors,
 };
 use milvus_proxy::{Proxy, ProxyOptions};
+use milvus_index::vectors::VectorRef;
 use milvus_roles::*;
+use milvus_segment::GroupValue;
 use milvus_types::collection::{DEFAULT_PARTITION, Partition};
 use milvus_types::*;
 use parking_lot::Mutex;
@@ -30,6 +32,9 @@ pub(crate) struct Roles {
     clock: AtomicU64,
     ids: AtomicI64,
     collections: Mutex<Vec<Arc<Collection>>>,
+    aliases: Mutex<Vec<Alias>>,
+    /// Every change asked for; none is made.
+    pub(crate) changes: Mutex<Vec<CollectionChange>>,
     indexes: Mutex<Vec<Arc<IndexMeta>>>,
     loads: Mutex<HashMap<CollectionId, LoadStatus>>,
     /// Rows by shard.
@@ -69,6 +74,51 @@ impl RootCoord for Roles {
         Ok(vec![Database { id, name, create_ts, properties: vec![] }])
     }
 
+    async fn create_database(&self, _: &str, _: Vec<KeyValue>) -> Result<()> {
+        Err(Failure::unimplemented("create database"))
+    }
+
+    async fn drop_database(&self, _: &str) -> Result<()> {
+        Err(Failure::unimplemented("drop database"))
+    }
+
+    async fn alter_database(&self, _: &str, _: PropertyChange) -> Result<()> {
+        Err(Failure::unimplemented("alter database"))
+    }
+
+    async fn create_alias(&self, db: &str, alias: &str, collection: &str) -> Result<()> {
+        self.aliases.lock().push(Alias {
+            db_name: db.to_owned(),
+            name: alias.to_owned(),
+            collection: collection.to_owned(),
+        });
+        Ok(())
+    }
+
+    async fn drop_alias(&self, _: &str, alias: &str) -> Result<()> {
+        self.aliases.lock().retain(|known| known.name != alias);
+        Ok(())
+    }
+
+    async fn alter_alias(&self, _: &str, _: &str, _: &str) -> Result<()> {
+        Err(Failure::unimplemented("alter alias"))
+    }
+
+    async fn list_aliases(&self, _: &str, collection: Option<&str>) -> Result<Vec<Alias>> {
+        let aliases = self.aliases.lock();
+        let wanted = |alias: &&Alias| collection.is_none_or(|name| alias.collection == name);
+        Ok(aliases.iter().filter(wanted).cloned().collect())
+    }
+
+    async fn truncate_collection(&self, _: &str, _: &str) -> Result<()> {
+        Err(Failure::unimplemented("truncate"))
+    }
+
+    async fn alter_collection(&self, _: &str, _: &str, change: CollectionChange) -> Result<()> {
+        self.changes.lock().push(change);
+        Ok(())
+    }
+
     async fn create_collection(&self, request: CreateCollection) -> Result<Arc<Collection>> {
         let id = CollectionId(self.allocate_ids(1).await?);
         let mut schema = request.schema;
@@ -81,7 +131,7 @@ impl RootCoord for Roles {
             db_name: request.db_name,
             name: schema.name.clone(),
             schema,
-            partitions: vec![partition(DEFAULT_PARTITION, id.0 * 1000)],
+            partitions: partitions(id, request.num_partitions),
             vchannels: (0..request.shards_num).map(|i| VChannel::new("dml_0", id, i)).collect(),
             consistency_level: request.consistency_level,
             properties: request.properties,
@@ -130,6 +180,12 @@ impl RootCoord for Roles {
     }
 }
 
+fn partitions(id: CollectionId, of_key: Option<usize>) -> Vec<Partition> {
+    let Some(count) = of_key else { return vec![partition(DEFAULT_PARTITION, id.0 * 1000)] };
+    let ids = (id.0 * 1000..).take(count).enumerate();
+    ids.map(|(at, id)| partition(&format!("{DEFAULT_PARTITION}_{at}"), id)).collect()
+}
+
 fn partition(name: &str, id: i64) -> Partition {
     Partition { id: PartitionId(id), name: name.to_owned(), create_ts: Timestamp(1) }
 }
@@ -168,6 +224,10 @@ impl DataCoord for Roles {
 
     async fn drop_index(&self, id: CollectionId, _: &str, name: &str) -> Result<()> {
         self.indexes.lock().retain(|index| index.collection_id != id || index.name != name);
+        Ok(())
+    }
+
+    async fn alter_index(&self, _: CollectionId, _: &str, _: PropertyChange) -> Result<()> {
         Ok(())
     }
 
@@ -277,6 +337,19 @@ impl Roles {
         found
     }
 
+    /// The value of `n` of each row, where the request groups by that.
+    fn group_values(&self, request: &SearchRequest, rows: &[Row]) -> Vec<Option<i64>> {
+        let grouped = request.group_by.as_ref().is_some_and(|by| by.fields[0].column == "n");
+        let batches = self.rows.lock();
+        let value = |(_, location, _): &Row| {
+            let batch = &batches[&request.vchannel][location.segment_id.0 as usize].1;
+            let column = batch.column_by_name("n").unwrap().as_primitive::<Int64Type>();
+            let row = location.row as usize;
+            (grouped && column.is_valid(row)).then(|| column.value(row) % 4)
+        };
+        rows.iter().map(value).collect()
+    }
+
     fn delete(&self, vchannel: &VChannel, partitions: Option<&[PartitionId]>, keys: &PrimaryKeys) {
         let collection = self.collection_of(vchannel);
         let gone: Vec<PrimaryKey> = keys.iter().collect();
@@ -337,8 +410,9 @@ impl Streaming for Roles {
         let vchannel = write.vchannel;
         match write.kind {
             WriteKind::Insert { partition_id, rows, .. } => self.add(vchannel, partition_id, rows),
-            WriteKind::Upsert { partition_id, rows, replaced } => {
-                self.delete(&vchannel, None, &replaced);
+            WriteKind::Upsert { partition_id, rows, replaced, everywhere } => {
+                let here = [partition_id];
+                self.delete(&vchannel, (!everywhere).then_some(&here[..]), &replaced);
                 self.add(vchannel, partition_id, rows);
             }
             WriteKind::Delete { partitions, keys } => {
@@ -359,15 +433,29 @@ impl Streaming for Roles {
     async fn search(&self, request: SearchRequest) -> Result<SearchReply> {
         self.searches.fetch_add(1, Ordering::Relaxed);
         let rows = self.rows(&request.vchannel, request.partitions.as_deref(), &request.filter);
+        let groups = self.group_values(&request, &rows);
         let query = |query: usize| {
-            let query = request.queries.get(query);
-            let hit = |(key, location, vector): &Row| {
-                let score = vector.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum();
-                ShardHit { score, key: key.clone(), location: *location }
+            let VectorRef::Float(query) = request.queries.data.row(query) else {
+                panic!("not a float vector");
             };
-            let mut hits: Vec<ShardHit> = rows.iter().map(hit).collect();
-            hits.sort_by(|a, b| a.score.total_cmp(&b.score).then_with(|| a.key.cmp(&b.key)));
-            hits.truncate(request.k);
+            let hit = |((key, location, vector), group): (&Row, &Option<i64>)| {
+                let score = vector.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum();
+                let group = request.group_by.is_some().then(|| {
+                    let value = group.map_or(GroupValue::Null, GroupValue::Int);
+                    Arc::from([value])
+                });
+                ShardHit { score, key: key.clone(), location: *location, element: None, group }
+            };
+            let order = |a: &ShardHit, b: &ShardHit| {
+                a.score.total_cmp(&b.score).then_with(|| a.key.cmp(&b.key))
+            };
+            let mut hits: Vec<ShardHit> = rows.iter().zip(&groups).map(hit).collect();
+            hits.sort_by(order);
+            if let Some(after) = &request.after {
+                hits.retain(|hit| (hit.score, &hit.key) > (after.score, &after.key));
+            }
+            // Groups are left to the proxy: it gets every hit.
+            hits.truncate(if request.group_by.is_some() { usize::MAX } else { request.k });
             hits
         };
         let hits = (0..request.queries.nq()).map(query).collect();
@@ -449,6 +537,10 @@ impl House {
     }
 
     pub(crate) async fn create(&self, shards: i32) -> Result<()> {
+        self.proxy.create_collection(&self.cx, Self::collection_request(shards)).await
+    }
+
+    pub(crate) fn collection_request(shards: i32) -> CreateCollectionRequest {
         let field = |name: &str, data_type| FieldSchema {
             name: name.to_owned(),
             data_type,
@@ -468,13 +560,12 @@ impl House {
             enable_dynamic_field: true,
             ..CollectionSchema::default()
         };
-        let request = CreateCollectionRequest {
+        CreateCollectionRequest {
             collection_name: "c".to_owned(),
             schema,
             shards_num: shards,
             ..CreateCollectionRequest::default()
-        };
-        self.proxy.create_collection(&self.cx, request).await
+        }
     }
 
     pub(crate) async fn index(&self, field: &str) -> Result<()> {
@@ -524,10 +615,11 @@ impl House {
                 ),
                 column(
                     "v",
-                    InputValues::FloatVectors {
+                    InputValues::Vectors(PackedVectors {
+                        kind: DataType::FloatVector,
                         dim: 2,
-                        values: Arc::new(arrow::array::Float32Array::from(vectors)),
-                    },
+                        bytes: arrow::buffer::Buffer::from_vec(vectors),
+                    }),
                     vec![],
                 ),
                 column(

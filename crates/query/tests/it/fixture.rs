@@ -143,16 +143,11 @@ impl Fixture {
 
     /// A search for the 3 rows nearest to row 1.
     pub(crate) fn spec(&self, params: Vec<KeyValue>, mvcc: u64) -> Arc<SearchSpec> {
-        Arc::new(SearchSpec {
-            field: "vector".to_owned(),
-            metric: MetricType::L2,
-            queries: Arc::new(Queries { dim: 2, values: vec![1.0, 0.0] }),
-            k: 3,
-            params,
-            filter: self.filter(""),
-            range: None,
-            mvcc: Timestamp(mvcc),
-        })
+        let queries = Arc::new(Queries::floats(vec![1.0, 0.0], 2).unwrap());
+        let filter = self.filter("");
+        let spec =
+            SearchSpec::new("vector", MetricType::L2, queries, 3, filter, Timestamp(mvcc));
+        Arc::new(SearchSpec { params, ..spec })
     }
 }
 

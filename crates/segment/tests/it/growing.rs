@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use milvus_segment::{CHUNK_ROWS, FetchError, GrowingSegment, InsertError, Segment};
-use milvus_types::columns::arrow_schema;
+use milvus_segment::{
+    CHUNK_ROWS, Expiry, FetchError, GrowingSegment, InsertError, Segment, SegmentSchema,
+};
 use milvus_types::{PkType, Timestamp};
 
 use crate::model::{ID, PARTITION, Row, batch, filter, growing, schema};
@@ -15,15 +16,15 @@ fn row(key: i64, ts: u64) -> Row {
 }
 
 fn empty() -> GrowingSegment {
-    let schema = arrow_schema(&schema(PkType::Int64)).unwrap();
-    GrowingSegment::new(ID, PARTITION, schema, "id").unwrap()
+    let schema = SegmentSchema::new(&schema(PkType::Int64)).unwrap();
+    GrowingSegment::new(ID, PARTITION, Arc::new(schema))
 }
 
 #[test]
 fn single_row_inserts_do_not_leave_single_row_chunks() {
     let rows: Vec<Row> = (0..20_000).map(|key| row(key, 1 + key as u64)).collect();
     let segment = growing(PkType::Int64, &rows, 1);
-    let chunks = segment.chunks();
+    let (_, chunks) = segment.chunks().unwrap();
     assert!(chunks.len() <= 20_000 / (CHUNK_ROWS as usize / 2) + 14, "{} chunks", chunks.len());
     let lens = || chunks.iter().map(|chunk| chunk.rows.num_rows());
     assert_eq!(lens().sum::<usize>(), 20_000);
@@ -39,7 +40,7 @@ fn single_row_inserts_do_not_leave_single_row_chunks() {
 #[test]
 fn readers_see_whole_inserts_only_and_never_fewer_rows_than_before() {
     let segment = Arc::new(empty());
-    let schema = Arc::clone(segment.schema());
+    let schema = Arc::clone(segment.schema().arrow());
     let done = Arc::new(AtomicBool::new(false));
     let all = filter(PkType::Int64, "");
     let reader = {
@@ -47,7 +48,7 @@ fn readers_see_whole_inserts_only_and_never_fewer_rows_than_before() {
         std::thread::spawn(move || {
             let mut seen = 0;
             while !done.load(Ordering::Acquire) {
-                let count = segment.count(&all, Timestamp::MAX).unwrap();
+                let count = segment.count(&all, Timestamp::MAX, &Expiry::default()).unwrap();
                 assert!(count >= seen && count % 7 == 0, "{count} after {seen}");
                 seen = count;
             }
@@ -60,14 +61,14 @@ fn readers_see_whole_inserts_only_and_never_fewer_rows_than_before() {
     }
     done.store(true, Ordering::Release);
     reader.join().unwrap();
-    assert_eq!(segment.count(&all, Timestamp::MAX).unwrap(), 4200);
-    assert_eq!(segment.count(&all, Timestamp(100)).unwrap(), 700);
+    assert_eq!(segment.count(&all, Timestamp::MAX, &Expiry::default()).unwrap(), 4200);
+    assert_eq!(segment.count(&all, Timestamp(100), &Expiry::default()).unwrap(), 700);
 }
 
 #[test]
 fn what_does_not_fit_is_refused() {
     let segment = empty();
-    let schema = Arc::clone(segment.schema());
+    let schema = Arc::clone(segment.schema().arrow());
     let rows = batch(&schema, PkType::Int64, &[row(1, 5)]);
     segment.insert(Timestamp(5), rows.clone()).unwrap();
     let back = segment.insert(Timestamp(4), rows.clone()).unwrap_err();

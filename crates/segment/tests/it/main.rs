@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "the model knows three metrics")]
 
+mod grouped;
 mod growing;
 mod model;
 mod same_answers;
+mod schema_change;
 mod sealed;
+mod vector_kinds;

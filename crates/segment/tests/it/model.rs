@@ -11,8 +11,8 @@ use bytes::Bytes;
 use milvus_expr::{Plan, Templates, plan};
 use milvus_format::key_index::write_key_index;
 use milvus_format::{KeyIndex, SegmentFile, open_segment, write_segment};
-use milvus_segment::{GrowingSegment, SealedParts, SealedSegment, Segment};
-use milvus_types::columns::{arrow_schema, vector_element};
+use milvus_segment::{GrowingSegment, SealedParts, SealedSegment, Segment, SegmentSchema};
+use milvus_types::columns::vector_element;
 use milvus_types::{
     CollectionSchema, DataType, FieldId, FieldSchema, KeyValue, MetricType, PartitionId, PkType,
     PrimaryKey, SegmentId, Timestamp,
@@ -120,13 +120,14 @@ pub(crate) fn batch(schema: &SchemaRef, pk_type: PkType, rows: &[Row]) -> Record
 
 /// A growing segment of `rows`, those of one timestamp inserted together, `split` at most at once.
 pub(crate) fn growing(pk_type: PkType, rows: &[Row], split: usize) -> GrowingSegment {
-    let schema = arrow_schema(&schema(pk_type)).unwrap();
-    let segment = GrowingSegment::new(ID, PARTITION, Arc::clone(&schema), "id").unwrap();
+    let schema = Arc::new(SegmentSchema::new(&schema(pk_type)).unwrap());
+    let segment = GrowingSegment::new(ID, PARTITION, Arc::clone(&schema));
+    let schema = schema.arrow();
     let mut inserted = 0;
     for same_ts in rows.chunk_by(|a, b| a.ts == b.ts) {
         for part in same_ts.chunks(split) {
             let range =
-                segment.insert(Timestamp(part[0].ts), batch(&schema, pk_type, part)).unwrap();
+                segment.insert(Timestamp(part[0].ts), batch(schema, pk_type, part)).unwrap();
             assert_eq!(range, inserted..inserted + u32::try_from(part.len()).unwrap());
             inserted = range.end;
         }
@@ -145,7 +146,8 @@ pub(crate) fn deletes(rows: &[Row]) -> Vec<(u32, Timestamp)> {
 /// The rows of `growing` written as a segment file and opened again.
 pub(crate) fn file(growing: &GrowingSegment) -> SegmentFile {
     let mut bytes = Vec::new();
-    let info = write_segment(&mut bytes, growing.schema(), &growing.chunks()).unwrap();
+    let (schema, chunks) = growing.chunks().unwrap();
+    let info = write_segment(&mut bytes, &schema, &chunks).unwrap();
     open_segment(&Buffer::from(bytes), &info.at("columns.arrow")).unwrap()
 }
 
@@ -159,10 +161,11 @@ pub(crate) fn sealed(growing: &GrowingSegment, with_key_index: bool) -> SealedSe
     SealedSegment::open(SealedParts {
         id: growing.id(),
         partition_id: growing.partition_id(),
-        pk_field: "id".to_owned(),
+        schema: growing.schema(),
         file: file(growing),
         deletes: growing.deletes().entries(),
         indexes: Vec::new(),
+        scalar_indexes: Vec::new(),
         key_index,
     })
     .unwrap()

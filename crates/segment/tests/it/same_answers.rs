@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Float32Type, Int64Type, UInt64Type};
-use milvus_segment::{Queries, RangeBounds, SearchSpec, Segment};
+use milvus_segment::{Expiry, Queries, RangeBounds, SearchSpec, Segment};
 use milvus_types::columns::TIMESTAMP_COLUMN;
 use milvus_types::{MetricType, PkType, PrimaryKey, PrimaryKeys, Timestamp};
 use proptest::prelude::*;
@@ -61,20 +61,20 @@ fn assert_same(
         (0..).zip(rows).filter(|(_, row)| row.visible(mvcc) && passes(row)).collect();
     let snapshot = Timestamp(mvcc);
     assert_eq!(segment.rows() as usize, rows.len());
-    assert_eq!(segment.count(&filter, snapshot).unwrap(), live.len() as u64);
+    assert_eq!(segment.count(&filter, snapshot, &Expiry::default()).unwrap(), live.len() as u64);
 
     let mut by_key: Vec<(PrimaryKey, u32)> =
         live.iter().map(|(n, row)| (row.key(pk_type), *n)).collect();
     by_key.sort();
     for limit in [None, Some(0), Some(1), Some(5), Some(1000)] {
-        let got = segment.select(&filter, None, snapshot, limit).unwrap();
+        let got = segment.select(&filter, None, snapshot, &Expiry::default(), limit).unwrap();
         let got: Vec<_> = got.keys.iter().zip(got.rows).collect();
         assert_eq!(got, by_key[..limit.unwrap_or(usize::MAX).min(by_key.len())]);
     }
     let wanted: Vec<PrimaryKey> =
         [3, 3, 8, 1, 99].map(|key| Row { key, ..rows[0].clone() }.key(pk_type)).into();
     let wanted = PrimaryKeys::from_keys(pk_type, &wanted);
-    let got = segment.select(&filter, Some(&wanted), snapshot, None).unwrap();
+    let got = segment.select(&filter, Some(&wanted), snapshot, &Expiry::default(), None).unwrap();
     let got: Vec<_> = got.keys.iter().zip(got.rows).collect();
     let want: Vec<_> =
         by_key.iter().filter(|(key, _)| wanted.iter().any(|wanted| wanted == *key)).collect();
@@ -100,15 +100,10 @@ fn assert_search(
         _ => RangeBounds { radius: 0.1, range_filter: Some(0.7) },
     };
     for (k, range) in [(4, None), (1000, None), (1000, Some(bounds)), (2, Some(bounds))] {
+        let vectors = Arc::new(Queries::floats(queries.concat(), DIM).unwrap());
         let spec = SearchSpec {
-            field: "vector".to_owned(),
-            metric,
-            queries: Arc::new(Queries { dim: DIM, values: queries.concat() }),
-            k,
-            params: Vec::new(),
-            filter: filter.clone(),
             range,
-            mvcc,
+            ..SearchSpec::new("vector", metric, vectors, k, filter.clone(), mvcc)
         };
         let found = segment.search(&spec).unwrap();
         assert_eq!(found.len(), queries.len());
@@ -208,10 +203,10 @@ proptest! {
         let scan = filter(PkType::Int64, "id in [3, 4, 29, 77] and id > -1");
         prop_assert!(scan.primary_keys().is_none());
         for segment in [&growing as &dyn Segment, &sealed] {
-            let by_key = segment.select(&keys, None, Timestamp(mvcc), None).unwrap();
-            prop_assert_eq!(&by_key, &segment.select(&scan, None, Timestamp(mvcc), None).unwrap());
+            let by_key = segment.select(&keys, None, Timestamp(mvcc), &Expiry::default(), None).unwrap();
+            prop_assert_eq!(&by_key, &segment.select(&scan, None, Timestamp(mvcc), &Expiry::default(), None).unwrap());
             prop_assert_eq!(
-                segment.count(&keys, Timestamp(mvcc)).unwrap(),
+                segment.count(&keys, Timestamp(mvcc), &Expiry::default()).unwrap(),
                 by_key.rows.len() as u64
             );
         }

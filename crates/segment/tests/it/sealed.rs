@@ -5,11 +5,15 @@ use std::sync::atomic::AtomicBool;
 
 use milvus_index::{IndexType, build, check_build_params};
 use milvus_segment::{
-    Queries, SealedParts, SealedSegment, SearchSpec, Segment, SegmentIndex, vectors,
+    Queries, SealedParts, SealedSegment, SearchSpec, Segment, SegmentIndex, SegmentSchema,
+    vector_data,
 };
-use milvus_types::{Coded, ErrorCode, KeyValue, MetricType, PkType, Timestamp};
+use milvus_types::{
+    Coded, CollectionSchema, DataType, ErrorCode, FieldId, FieldSchema, KeyValue, MetricType,
+    PkType, Timestamp,
+};
 
-use crate::model::{DIM, ID, PARTITION, Row, file, filter, growing};
+use crate::model::{DIM, ID, PARTITION, Row, file, filter, growing, schema};
 
 fn rows() -> Vec<Row> {
     let coordinate = |key: i64, n: i64| ((key * 37 + n * 11) % 101) as f32;
@@ -30,17 +34,19 @@ fn parts(index: Option<IndexType>) -> SealedParts {
     let file = file(&growing);
     let indexes = index.into_iter().map(|index_type| {
         let column = file.rows.column_by_name("vector").unwrap();
-        let vectors = vectors(ID, "vector", column).unwrap();
+        let field = schema(PkType::Int64).fields[4].clone();
+        let vectors = vector_data(ID, &field, column).unwrap();
         let plan = check_build_params(index_type, MetricType::L2, DIM, &[]).unwrap();
         let built = build(&plan, vectors, 1, &|_, _| {}, &AtomicBool::new(false)).unwrap();
         let index = built.into_index();
-        SegmentIndex { field: "vector".to_owned(), metric: MetricType::L2, index }
+        SegmentIndex { field: FieldId(104), metric: MetricType::L2, index }
     });
     SealedParts {
         id: ID,
         partition_id: PARTITION,
-        pk_field: "id".to_owned(),
+        schema: growing.schema(),
         indexes: indexes.collect(),
+        scalar_indexes: Vec::new(),
         file,
         deletes: growing.deletes().entries(),
         key_index: None,
@@ -48,17 +54,9 @@ fn parts(index: Option<IndexType>) -> SealedParts {
 }
 
 fn spec(metric: MetricType, k: usize, text: &str, mvcc: u64) -> SearchSpec {
-    let values = vec![40.0, 20.0, 60.0, 0.0, 0.0, 0.0];
-    SearchSpec {
-        field: "vector".to_owned(),
-        metric,
-        queries: Arc::new(Queries { dim: DIM, values }),
-        k,
-        params: Vec::new(),
-        filter: filter(PkType::Int64, text),
-        range: None,
-        mvcc: Timestamp(mvcc),
-    }
+    let queries = Queries::floats(vec![40.0, 20.0, 60.0, 0.0, 0.0, 0.0], DIM).unwrap();
+    let filter = filter(PkType::Int64, text);
+    SearchSpec::new("vector", metric, Arc::new(queries), k, filter, Timestamp(mvcc))
 }
 
 #[test]
@@ -101,7 +99,7 @@ fn bad_searches_say_what_is_wrong() {
     };
     let ef = SearchSpec { params: vec![KeyValue::new("ef", "1")], ..good() };
     assert_eq!(refused(ef).1, "ef(1) should be larger than k(10)");
-    let dim = SearchSpec { queries: Arc::new(Queries { dim: 2, values: vec![0.0; 4] }), ..good() };
+    let dim = SearchSpec { queries: Arc::new(Queries::floats(vec![0.0; 4], 2).unwrap()), ..good() };
     let text = "vector dimension mismatch, expected vector size(byte) 12, actual 8";
     assert_eq!(refused(dim), (ErrorCode::ParameterInvalid, text.to_owned()));
     let field = SearchSpec { field: "nope".to_owned(), ..good() };
@@ -135,9 +133,22 @@ fn parts_of_another_segment_are_refused() {
         }),
         "the index of vector of segment 7 covers 1000 rows, the columns have 998"
     );
-    assert_eq!(open(|parts| parts.pk_field = "key".to_owned()), "segment 7 has no column key");
+    let with_key = |id, name: &str, data_type| {
+        let key = FieldSchema {
+            id: FieldId(id),
+            name: name.to_owned(),
+            data_type,
+            is_primary_key: true,
+            ..FieldSchema::default()
+        };
+        let schema = CollectionSchema { fields: vec![key], ..CollectionSchema::default() };
+        let mut parts = parts(None);
+        parts.schema = Arc::new(SegmentSchema::new(&schema).unwrap());
+        SealedSegment::open(parts).unwrap_err().to_string()
+    };
+    assert_eq!(with_key(99, "key", DataType::Int64), "segment 7 has no column key");
     assert_eq!(
-        open(|parts| parts.pk_field = "red".to_owned()),
+        with_key(102, "red", DataType::Int64),
         "column red of segment 7 is Boolean, want Int64 or Utf8 without nulls"
     );
 }

@@ -8,6 +8,34 @@ pub struct NotBytes {
     pub got: String,
 }
 
+/// The least memory that the server can work in.
+pub const LEAST_MEMORY: u64 = 64 << 20;
+
+/// Why a text is no amount of memory to stay within.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotMemory {
+    /// It is no amount at all.
+    #[error(transparent)]
+    NotBytes(#[from] NotBytes),
+    /// Nothing could be loaded or written in it.
+    #[error("got {got:?}, which is {bytes} bytes, expected at least {}MiB", LEAST_MEMORY >> 20)]
+    TooLittle {
+        /// The text.
+        got: String,
+        /// What it says.
+        bytes: u64,
+    },
+}
+
+/// The bytes to stay within that `text` says; at least [`LEAST_MEMORY`].
+pub fn parse_memory(text: &str) -> Result<u64, NotMemory> {
+    let bytes = parse(text)?;
+    if bytes < LEAST_MEMORY {
+        return Err(NotMemory::TooLittle { got: text.to_owned(), bytes });
+    }
+    Ok(bytes)
+}
+
 const UNITS: &[(&str, u64)] = &[
     ("", 1),
     ("b", 1),
@@ -65,6 +93,16 @@ mod tests {
         ] {
             assert_eq!(parse(text), Ok(bytes), "{text}");
         }
+    }
+
+    #[test]
+    fn memory_has_a_floor() {
+        assert_eq!(parse_memory("64MiB"), Ok(64 << 20));
+        assert_eq!(
+            parse_memory("1").unwrap_err().to_string(),
+            "got \"1\", which is 1 bytes, expected at least 64MiB"
+        );
+        assert!(parse_memory("lots").unwrap_err().to_string().contains("2GiB"));
     }
 
     #[test]

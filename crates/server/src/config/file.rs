@@ -35,6 +35,9 @@ pub(super) fn read(path: &Path, values: &mut Values) -> Result<(), ConfigError> 
             return Err(ConfigError::UnknownKey { key, origin, suggestion });
         } else if keys::is_of_milvus(&key) {
             values.set_unused(&key, origin);
+        } else if let Some(group) = keys::group(&key) {
+            let expected = format!("keys below it, such as {}", keys::example_of(group));
+            return Err(ConfigError::WrongValue { key, origin, got: text, expected });
         } else {
             let suggestion = keys::suggestion(&key);
             return Err(ConfigError::UnknownKey { key, origin, suggestion });

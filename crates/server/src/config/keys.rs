@@ -223,6 +223,18 @@ pub fn is_of_milvus(name: &str) -> bool {
     name.contains('.') && GROUPS.iter().any(|known| known.eq_ignore_ascii_case(group))
 }
 
+/// The group called `name`, in any case.
+pub fn group(name: &str) -> Option<&'static str> {
+    GROUPS.iter().copied().find(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// A key of `group` as one may write it.
+pub fn example_of(group: &str) -> String {
+    let of_group = |key: &&Key| key.name.split('.').next() == Some(group);
+    let known = KEYS.iter().find(of_group).map(|key| format!("{} = {}", key.name, key.default));
+    known.unwrap_or_else(|| format!("{group}.name = value"))
+}
+
 /// The key that `name`, which is none, must have been meant to be: in the same place, one slip away.
 pub fn slip_of(name: &str) -> Option<&'static str> {
     let (place, last) = name.rsplit_once('.')?;

@@ -129,6 +129,15 @@ fn a_wrong_value_is_told_with_what_was_expected() {
 }
 
 #[test]
+fn a_group_has_keys_and_no_value() {
+    for yaml in ["proxy: [1]\n", "proxy: 1\n", "PROXY: one\n"] {
+        let text = message(yaml, vec![], vec![]);
+        assert!(text.starts_with("wrong value for "), "{text}");
+        assert!(text.contains("expected keys below it, such as proxy.ip = 127.0.0.1"), "{text}");
+    }
+}
+
+#[test]
 fn a_broken_or_missing_file_is_named() {
     assert!(message("proxy: [1\n", vec![], vec![]).contains("is not valid YAML"));
     assert!(message("just words\n", vec![], vec![]).contains("expected keys and values"));

@@ -67,7 +67,8 @@ pub(super) async fn answer<T: Reply>(
     let span = tracing::debug_span!("rpc", name = rpc);
     let outcome = AssertUnwindSafe(work).catch_unwind().instrument(span).await;
     let result = outcome.unwrap_or_else(|payload| Err(panicked(rpc, &*payload)));
-    metrics.observe_call(rpc, result.is_ok(), clock::monotonic().saturating_sub(started));
+    let succeeded = result.as_ref().is_ok_and(Reply::is_success);
+    metrics.observe_call(rpc, succeeded, clock::monotonic().saturating_sub(started));
     Ok(Response::new(result.unwrap_or_else(|failure| {
         log(rpc, &failure);
         T::of_failure(&failure)
@@ -85,7 +86,7 @@ fn panicked(rpc: &str, payload: &(dyn Any + Send)) -> Failure {
 }
 
 /// Tells the log of a failure: loudly only where the server, not the request, is at fault.
-fn log(rpc: &str, failure: &Failure) {
+pub(super) fn log(rpc: &str, failure: &Failure) {
     let (code, reason) = (failure.code.number(), failure.reason.as_str());
     let is_ours = matches!(
         failure.code,

@@ -1,11 +1,12 @@
-//! Collections: create, drop, has, describe, show, rename, statistics.
+//! Collections: create, drop, has, describe, show, rename, truncate, statistics.
 
 use milvus_proto::{Message as _, common, milvus as pb, schema as schema_pb};
 use milvus_proxy::api::{CreateCollectionRequest, DescribedCollection, ListedCollection};
-use milvus_types::{CollectionId, Failure, Result, Timestamp};
+use milvus_types::{Collection, CollectionId, ErrorCode, Failure, KeyValue, Result, Timestamp};
+use milvus_values::timestamptz::Zone;
 
 use super::call::Call;
-use crate::wire::status::success;
+use crate::wire::status::{Reply as _, success};
 use crate::wire::{key_values, schema};
 
 pub(super) async fn create(
@@ -14,10 +15,11 @@ pub(super) async fn create(
 ) -> Result<common::Status> {
     let wire = schema_pb::CollectionSchema::decode(request.schema)
         .map_err(|error| Failure::parameter_invalid(format!("cannot decode schema: {error}")))?;
-    let schema::Decoded { schema, unsupported } = schema::from_wire(wire)?;
+    let schema::Decoded { part: (schema, structs), unsupported } = schema::from_wire(wire)?;
     let create = CreateCollectionRequest {
         collection_name: request.collection_name,
         schema,
+        structs,
         unsupported,
         shards_num: request.shards_num,
         consistency_level: request.consistency_level,
@@ -56,10 +58,34 @@ pub(super) async fn describe(
     Ok(description(&described))
 }
 
+pub(super) async fn describe_many(
+    call: &Call<'_>,
+    request: pb::BatchDescribeCollectionRequest,
+) -> Result<pb::BatchDescribeCollectionResponse> {
+    if request.collection_name.is_empty() {
+        let text = "collection names cannot be empty";
+        return Err(Failure::wrap(ErrorCode::ParameterMissing, text));
+    }
+    let cx = call.context(&request.db_name);
+    let mut responses = Vec::with_capacity(request.collection_name.len());
+    for name in &request.collection_name {
+        let described = call.proxy.describe_collection(&cx, name, None).await;
+        responses.push(match described {
+            Ok(described) => description(&described),
+            Err(failure) => pb::DescribeCollectionResponse {
+                collection_name: name.clone(),
+                ..pb::DescribeCollectionResponse::of_failure(&failure)
+            },
+        });
+    }
+    Ok(pb::BatchDescribeCollectionResponse { status: Some(success()), responses })
+}
+
 fn description(described: &DescribedCollection) -> pb::DescribeCollectionResponse {
     let collection = &described.collection;
     let vchannels = &collection.vchannels;
-    let mut schema = schema::to_wire(&collection.schema);
+    let zone = collection.property("timezone").and_then(|zone| Zone::parse(zone).ok());
+    let mut schema = schema::to_wire(&collection.schema, &zone.unwrap_or_default());
     // After a rename the schema still bears the first name; clients want the present one.
     schema.name.clone_from(&collection.name);
     pb::DescribeCollectionResponse {
@@ -75,7 +101,7 @@ fn description(described: &DescribedCollection) -> pb::DescribeCollectionRespons
         start_positions: Vec::new(),
         consistency_level: collection.consistency_level.number(),
         collection_name: collection.name.clone(),
-        properties: key_values::to_wire(&collection.properties),
+        properties: key_values::to_wire(&described_properties(collection)),
         db_name: collection.db_name.clone(),
         num_partitions: i64::try_from(collection.partitions.len()).unwrap_or(i64::MAX),
         db_id: collection.db_id.0,
@@ -83,6 +109,22 @@ fn description(described: &DescribedCollection) -> pb::DescribeCollectionRespons
         update_timestamp: collection.update_ts.0,
         update_timestamp_str: collection.update_ts.to_string(),
     }
+}
+
+/// The collection's properties, and those that Milvus adds to every collection.
+fn described_properties(collection: &Collection) -> Vec<KeyValue> {
+    let mut properties = collection.properties.clone();
+    let mut add = |key: &str, value: String| {
+        if collection.property(key).is_none() {
+            properties.push(KeyValue::new(key, value));
+        }
+    };
+    let schema = &collection.schema;
+    let fields = schema.fields.iter().map(|field| field.id);
+    let last = fields.chain(schema.struct_fields.iter().map(|field| field.id)).max();
+    add("max_field_id", last.unwrap_or_default().to_string());
+    add("namespace.sharding.enabled", "false".to_owned());
+    properties
 }
 
 #[expect(deprecated, reason = "old SDKs ask for loaded collections this way")]
@@ -136,6 +178,15 @@ pub(super) async fn rename(
         .rename_collection(&cx, &request.old_name, &request.new_db_name, &request.new_name)
         .await?;
     Ok(success())
+}
+
+pub(super) async fn truncate(
+    call: &Call<'_>,
+    request: pb::TruncateCollectionRequest,
+) -> Result<pb::TruncateCollectionResponse> {
+    let cx = call.context(&request.db_name);
+    call.proxy.truncate_collection(&cx, &request.collection_name).await?;
+    Ok(pb::TruncateCollectionResponse { status: Some(success()) })
 }
 
 pub(super) async fn statistics(

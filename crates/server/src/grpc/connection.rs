@@ -10,9 +10,9 @@ use crate::version::VERSION;
 use crate::wire::status::success;
 
 /// The number of the one node there is.
-const NODE_ID: i64 = 1;
+pub(super) const NODE_ID: i64 = 1;
 /// The roles that run in this process, as `GetComponentStates` names them.
-const ROLES: &[&str] =
+pub(super) const ROLES: &[&str] =
     &["proxy", "rootcoord", "datacoord", "querycoord", "streamingnode", "querynode", "datanode"];
 
 pub(super) async fn connect(

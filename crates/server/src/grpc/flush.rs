@@ -1,10 +1,10 @@
-//! Flush and its polling.
+//! Flush, of collections and of all, and its polling.
 
 use std::collections::HashMap;
 
 use milvus_proto::{milvus as pb, schema};
 use milvus_proxy::api::{FlushStateRequest, FlushedCollection};
-use milvus_types::{Result, SegmentId};
+use milvus_types::{ErrorCode, Failure, Result, SegmentId, Timestamp};
 
 use super::call::Call;
 use crate::wire::status::success;
@@ -37,6 +37,31 @@ pub(super) async fn state(
     };
     let flushed = call.proxy.flush_state(&cx, state).await?;
     Ok(pb::GetFlushStateResponse { status: Some(success()), flushed })
+}
+
+#[expect(deprecated, reason = "SDKs poll with this timestamp")]
+pub(super) async fn flush_all(
+    call: &Call<'_>,
+    _: pb::FlushAllRequest,
+) -> Result<pb::FlushAllResponse> {
+    let flush_all_ts = call.proxy.flush_all().await?.0;
+    Ok(pb::FlushAllResponse { status: Some(success()), flush_all_ts, ..Default::default() })
+}
+
+#[expect(deprecated, reason = "SDKs poll with this timestamp")]
+pub(super) async fn all_state(
+    call: &Call<'_>,
+    request: pb::GetFlushAllStateRequest,
+) -> Result<pb::GetFlushAllStateResponse> {
+    let of_channels = request.flush_all_tss.values().copied().max();
+    let Some(flush_ts) =
+        of_channels.or((request.flush_all_ts != 0).then_some(request.flush_all_ts))
+    else {
+        let text = "FlushAllTss or FlushAllTs is required";
+        return Err(Failure::wrap(ErrorCode::ParameterMissing, text));
+    };
+    let flushed = call.proxy.flush_all_state(Timestamp(flush_ts)).await?;
+    Ok(pb::GetFlushAllStateResponse { status: Some(success()), flushed, ..Default::default() })
 }
 
 fn by_name<T>(

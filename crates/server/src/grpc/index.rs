@@ -97,12 +97,12 @@ pub(super) async fn progress(
 }
 
 fn description(described: &DescribedIndex) -> pb::IndexDescription {
-    let DescribedIndex { index, progress } = described;
+    let DescribedIndex { index, field_name, progress } = described;
     pb::IndexDescription {
         index_name: index.name.clone(),
         index_id: index.id.0,
         params: key_values::to_wire(&index.user_params),
-        field_name: index.field_name.clone(),
+        field_name: field_name.clone(),
         indexed_rows: rows(progress.indexed_rows),
         total_rows: rows(progress.total_rows),
         state: state_to_wire(progress.state).into(),

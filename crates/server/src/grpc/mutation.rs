@@ -2,9 +2,10 @@
 
 use milvus_proto::milvus as pb;
 use milvus_proxy::api::MutationReply;
+use milvus_types::Failure;
 
 use crate::wire::primary_keys;
-use crate::wire::status::success;
+use crate::wire::status::{failed, success};
 
 /// The reply to an insert or upsert: with the rows' keys.
 pub(super) fn of_rows(reply: &MutationReply) -> pb::MutationResult {
@@ -24,6 +25,19 @@ pub(super) fn of_delete(reply: &MutationReply) -> pb::MutationResult {
         delete_cnt: reply.delete_count,
         upsert_cnt: reply.upsert_count,
         timestamp: reply.timestamp.0,
+        ..Default::default()
+    }
+}
+
+/// More rows than this are in no request, whatever it claims.
+const MOST_ROWS: u32 = 8 << 20;
+
+/// The reply to an insert or upsert of `rows` rows that was refused.
+pub(super) fn of_refusal(rows: u32, failure: &Failure) -> pb::MutationResult {
+    let rows = if rows > MOST_ROWS { 0 } else { rows };
+    pb::MutationResult {
+        status: Some(failed(failure)),
+        err_index: (0..rows).collect(),
         ..Default::default()
     }
 }

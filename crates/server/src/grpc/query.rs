@@ -1,6 +1,6 @@
 //! Query, which `get` and `count(*)` are too.
 
-use milvus_proto::milvus as pb;
+use milvus_proto::{milvus as pb, schema};
 use milvus_proxy::api::{QueryApiRequest, ReadConsistency};
 use milvus_types::Result;
 
@@ -28,11 +28,16 @@ pub(super) async fn query(call: &Call<'_>, request: pb::QueryRequest) -> Result<
     let reply = call.proxy.query(&call.context(&request.db_name), query).await?;
     Ok(pb::QueryResults {
         status: Some(success()),
-        fields_data: output::to_wire(&reply.columns)?,
+        fields_data: output::to_wire_in(&reply.columns, &reply.times)?,
         collection_name: reply.collection_name,
         output_fields: reply.output_fields,
         session_ts: reply.session_ts.0,
         primary_field_name: reply.primary_field_name,
-        element_indices: Vec::new(),
+        element_indices: elements(reply.elements),
     })
+}
+
+fn elements(rows: Option<Vec<Vec<i64>>>) -> Vec<pb::ElementIndices> {
+    let row = |data| pb::ElementIndices { indices: Some(schema::LongArray { data }) };
+    rows.unwrap_or_default().into_iter().map(row).collect()
 }

@@ -3,10 +3,13 @@
 use milvus_base::Shutdown;
 use milvus_proto::milvus::milvus_service_server::MilvusServiceServer;
 use tokio::net::TcpListener;
+use tonic::Code;
 use tonic::codec::CompressionEncoding;
+use tonic::codegen::http;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tower::util::MapResponseLayer;
 
 use super::Service;
 
@@ -48,10 +51,47 @@ pub async fn serve(
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_frame_size(FRAME_BYTES)
+        .layer(MapResponseLayer::new(too_large_as_milvus_says))
         .add_routes(routes)
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             async move { shutdown.wait().await },
         )
         .await
+}
+
+/// A request beyond the limit is `OUT_OF_RANGE` here and `RESOURCE_EXHAUSTED` in Milvus. SDKs repeat
+/// neither, but tell only the latter as what it is. Nothing else answers the former.
+fn too_large_as_milvus_says<B>(mut response: http::Response<B>) -> http::Response<B> {
+    const STATUS: &str = "grpc-status";
+    let is = |code: Code| http::HeaderValue::from(code as i32);
+    if response.headers().get(STATUS) == Some(&is(Code::OutOfRange)) {
+        response.headers_mut().insert(STATUS, is(Code::ResourceExhausted));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_code_of_large_requests_changes() {
+        let answered = |code: &'static str| {
+            let mut response = http::Response::new(());
+            response.headers_mut().insert("grpc-status", http::HeaderValue::from_static(code));
+            let response = too_large_as_milvus_says(response);
+            response
+                .headers()
+                .get("grpc-status")
+                .and_then(|code| code.to_str().ok())
+                .map(str::to_owned)
+        };
+        assert_eq!(answered("11").as_deref(), Some("8"));
+        for other in ["0", "3", "12"] {
+            assert_eq!(answered(other).as_deref(), Some(other));
+        }
+        let plain = too_large_as_milvus_says(http::Response::new(()));
+        assert!(plain.headers().is_empty());
+    }
 }

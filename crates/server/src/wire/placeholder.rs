@@ -5,16 +5,36 @@
 
 use bytes::Bytes;
 
+use milvus_proto::milvus::search_request;
 use milvus_proto::{Message as _, common as pb};
-use milvus_proxy::api::Placeholder;
+use milvus_proxy::api::{Placeholder, SearchInput};
 
-/// The first placeholder of a serialized group; `None` if there is none or it does not decode.
+use super::primary_keys;
+
+/// The placeholders of a serialized group; `None` if it does not decode.
 ///
 /// The values share the request's buffer. Panics: never.
-pub fn decode(group: Bytes) -> Option<Placeholder> {
+pub fn decode(group: Bytes) -> Option<Vec<Placeholder>> {
     let group = pb::PlaceholderGroup::decode(group).ok()?;
-    let first = group.placeholders.into_iter().next()?;
-    Some(Placeholder { kind: first.r#type, values: first.values })
+    let one = |value: pb::PlaceholderValue| Placeholder {
+        tag: value.tag,
+        kind: value.r#type,
+        values: value.values,
+    };
+    Some(group.placeholders.into_iter().map(one).collect())
+}
+
+/// What a search request compares with.
+pub fn input(input: Option<search_request::SearchInput>) -> SearchInput {
+    match input {
+        Some(search_request::SearchInput::PlaceholderGroup(group)) => {
+            decode(group).map_or(SearchInput::Nothing, SearchInput::Vectors)
+        }
+        Some(search_request::SearchInput::Ids(ids)) => {
+            primary_keys::from_wire(ids).map_or(SearchInput::Nothing, SearchInput::Keys)
+        }
+        None => SearchInput::Nothing,
+    }
 }
 
 #[cfg(test)]
@@ -32,7 +52,7 @@ mod tests {
 
     #[test]
     fn nothing_is_no_placeholder() {
-        assert!(decode(Bytes::new()).is_none());
+        assert!(decode(Bytes::new()).unwrap().is_empty());
         assert!(decode(Bytes::from_static(b"\xff\xff\xff")).is_none());
     }
 
@@ -42,7 +62,7 @@ mod tests {
             kind in prop_oneof![Just(0), Just(21), 100..=105_i32, any::<i32>()],
             values in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..24), 0..6),
         ) {
-            let placeholder = decode(group(kind, values.clone()).into()).unwrap();
+            let placeholder = decode(group(kind, values.clone()).into()).unwrap().remove(0);
             prop_assert_eq!(placeholder.kind, kind);
             prop_assert_eq!(placeholder.values, values.into_iter().map(Bytes::from).collect::<Vec<_>>());
         }

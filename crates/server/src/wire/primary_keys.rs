@@ -1,4 +1,4 @@
-//! Primary keys in replies.
+//! Primary keys in requests and replies.
 
 use milvus_proto::schema as pb;
 use milvus_types::PrimaryKeys;
@@ -14,4 +14,15 @@ pub fn to_wire(keys: &PrimaryKeys) -> pb::IDs {
         }),
     };
     pb::IDs { id_field: Some(field) }
+}
+
+/// The keys of a request, `None` if there are none.
+pub fn from_wire(ids: pb::IDs) -> Option<PrimaryKeys> {
+    let keys = match ids.id_field? {
+        pb::i_ds::IdField::IntId(keys) => PrimaryKeys::Int64(keys.data.into()),
+        pb::i_ds::IdField::StrId(keys) => PrimaryKeys::VarChar(keys.data.into()),
+        // No field has keys of this type.
+        pb::i_ds::IdField::UuidId(_) => return None,
+    };
+    Some(keys).filter(|keys| !keys.is_empty())
 }

@@ -86,6 +86,11 @@ pub trait Reply {
     /// A reply that carries nothing but `status`.
     fn with_status(status: pb::Status) -> Self;
 
+    /// Whether it says that its request succeeded; writes tell of failures in more than the status.
+    fn is_success(&self) -> bool {
+        true
+    }
+
     /// The reply to a request that failed.
     fn of_failure(failure: &Failure) -> Self
     where
@@ -102,6 +107,29 @@ impl Reply for milvus::DescribeCollectionResponse {
 
     fn of_failure(failure: &Failure) -> Self {
         Self::with_status(describe_failed(failure))
+    }
+}
+
+impl Reply for milvus::MutationResult {
+    fn with_status(status: pb::Status) -> Self {
+        Self { status: Some(status), ..Default::default() }
+    }
+
+    fn is_success(&self) -> bool {
+        self.status.as_ref().is_none_or(|status| status.code == 0)
+    }
+}
+
+impl Reply for milvus::AlterCollectionSchemaResponse {
+    fn with_status(status: pb::Status) -> Self {
+        Self { alter_status: Some(status) }
+    }
+}
+
+/// It has no place for a status.
+impl Reply for milvus::DummyResponse {
+    fn with_status(_: pb::Status) -> Self {
+        Self { response: r#"{"status": "fail"}"#.to_owned() }
     }
 }
 
@@ -123,29 +151,41 @@ macro_rules! replies {
 
 replies!(
     AllocTimestampResponse,
+    BatchDescribeCollectionResponse,
     BoolResponse,
+    CalcDistanceResults,
     CheckHealthResponse,
     ComponentStates,
     ConnectResponse,
+    DescribeAliasResponse,
     DescribeDatabaseResponse,
     DescribeIndexResponse,
+    FlushAllResponse,
     FlushResponse,
     GetCollectionStatisticsResponse,
+    GetCompactionPlansResponse,
+    GetCompactionStateResponse,
+    GetFlushAllStateResponse,
     GetFlushStateResponse,
     GetIndexBuildProgressResponse,
     GetIndexStateResponse,
     GetIndexStatisticsResponse,
     GetLoadStateResponse,
     GetLoadingProgressResponse,
+    GetMetricsResponse,
     GetPartitionStatisticsResponse,
     GetPersistentSegmentInfoResponse,
+    GetQuerySegmentInfoResponse,
+    GetReplicasResponse,
     GetVersionResponse,
+    ListAliasesResponse,
     ListDatabasesResponse,
-    MutationResult,
+    ManualCompactionResponse,
     QueryResults,
     SearchResults,
     ShowCollectionsResponse,
     ShowPartitionsResponse,
+    TruncateCollectionResponse,
 );
 
 #[cfg(test)]

@@ -74,7 +74,8 @@ impl Shard {
         let info = milvus_base::io::run(move || {
             let mut writer =
                 shard.parts.store.writer(&to).map_err(|error| Failure::from(&error))?;
-            let info = segment_file::write_segment(&mut writer, rows.schema(), &rows.chunks())
+            let (schema, chunks) = rows.chunks().map_err(Failure::internal)?;
+            let info = segment_file::write_segment(&mut writer, &schema, &chunks)
                 .map_err(|error| Failure::from(&error))?;
             writer.finish().map_err(|error| Failure::from(&error))?;
             Ok::<_, Failure>(info)
@@ -141,7 +142,8 @@ impl Shard {
     }
 
     pub(super) async fn commit_set(&self, set: &SealedSet, written: &WrittenSet) -> Result<()> {
-        // A partition may have been dropped since: its segments must not come back.
+        // A partition may have been dropped since: its segments must not come back. One that is
+        // dropped while the commit waits is left out when the shard is opened next.
         let collection = self.collection();
         let alive = |partition| collection.partition_by_id(partition).is_some();
         let known: Vec<SegmentId> = {

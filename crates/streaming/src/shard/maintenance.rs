@@ -50,7 +50,7 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
     loop {
         let task = tokio::select! {
             task = tasks.recv() => match task { Some(task) => Some(task), None => return },
-            () = clock::sleep(RETRY), if !unflushed.is_empty() => None,
+            () = clock::sleep(RETRY), if !unflushed.is_empty() || shard.has_committed() => None,
             () = shard.stop.wait() => return,
         };
         match task {
@@ -68,6 +68,7 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
             }
             None => {
                 let _ = shard.flush_sets(&mut unflushed).await;
+                shard.retry_hand_over().await;
             }
         }
     }
@@ -159,29 +160,58 @@ impl Shard {
                 state.flushed.insert(id, flushed);
                 fresh.push(id);
             }
+            state.commit(&fresh);
             fresh
         };
         let load = self.current.get().load.clone();
         let served = self.serve(&fresh, &load).await;
-        // Unserved or not, the memory copies go only when reads do not need them.
-        let gone: Vec<SegmentId> = match &served {
-            Ok(()) => fresh,
-            Err(_) => Vec::new(),
-        };
-        self.drop_memory_copies(&gone);
+        self.drop_memory_copies();
         served
     }
 
-    fn drop_memory_copies(&self, gone: &[SegmentId]) {
+    pub(super) fn has_committed(&self) -> bool {
+        !self.state.lock().committed.is_empty()
+    }
+
+    /// Has committed segments served that could not be served when they were flushed.
+    async fn retry_hand_over(&self) {
+        let waiting: Vec<SegmentId> = {
+            let state = self.state.lock();
+            state.committed.iter().map(|unflushed| unflushed.segment.id()).collect()
+        };
+        let load = self.current.get().load.clone();
+        if let Err(failure) = self.serve(&waiting, &load).await {
+            let vchannel = &self.vchannel;
+            tracing::warn!(%vchannel, %failure, "flushed segments are still not served");
+        }
+        self.drop_memory_copies();
+    }
+
+    /// Drops memory copies of committed segments that the query node serves, or that nobody reads.
+    fn drop_memory_copies(&self) {
+        let distribution = self.current.get();
+        let needed = |unflushed: &Unflushed| {
+            let segment = &unflushed.segment;
+            distribution.load.covers(segment.partition_id())
+                && !distribution.is_served(segment.id())
+        };
+        let gone: Vec<SegmentId> = {
+            let state = self.state.lock();
+            let gone = state.committed.iter().filter(|unflushed| !needed(unflushed));
+            gone.map(|unflushed| unflushed.segment.id()).collect()
+        };
+        if gone.is_empty() {
+            return;
+        }
         self.current.change(|distribution| {
             distribution.growing.retain(|segment| !gone.contains(&segment.id()));
         });
         let dropped: Vec<Unflushed> = {
             let mut state = self.state.lock();
-            let (dropped, kept) = std::mem::take(&mut state.flushing)
+            let (dropped, kept) = std::mem::take(&mut state.committed)
                 .into_iter()
                 .partition(|unflushed| gone.contains(&unflushed.segment.id()));
-            state.flushing = kept;
+            state.committed = kept;
             dropped
         };
         // Key maps and rows can be large: freed off the async threads.
@@ -276,6 +306,7 @@ impl Shard {
         };
         if load == LoadScope::Nothing {
             self.current.change(|distribution| distribution.load = LoadScope::Nothing);
+            self.drop_memory_copies();
             return self.unserve(&to_release).await;
         }
         // Narrow first, widen last: a read never meets a partition whose segments are not there.
@@ -285,6 +316,7 @@ impl Shard {
             self.progress.step();
         }
         self.current.change(|distribution| distribution.load = load.clone());
+        self.drop_memory_copies();
         self.unserve(&to_release).await
     }
 

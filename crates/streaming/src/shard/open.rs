@@ -14,7 +14,7 @@ use milvus_format::log_record::{Body, LogRecord};
 use milvus_format::manifest::SegmentEntry;
 use milvus_format::{FileMeta, verify};
 use milvus_roles::{LoadScope, OpenChannel};
-use milvus_types::columns::arrow_schema;
+use milvus_segment::SegmentSchema;
 use milvus_types::{ErrorCode, Failure, Result, Timestamp};
 use milvus_wal::{LogChannel, Position};
 use parking_lot::{Mutex, RwLock};
@@ -47,7 +47,8 @@ impl Shard {
             .primary_key()
             .map(|field| field.name.clone())
             .ok_or_else(|| Failure::internal("a collection without a primary key"))?;
-        let schema = arrow_schema(&collection.schema).map_err(|error| Failure::from(&error))?;
+        let schema = SegmentSchema::new(&collection.schema);
+        let schema = Arc::new(schema.map_err(|error| Failure::from(&error))?);
         let checkpoint = manifest.checkpoint(&vchannel);
         let from = checkpoint.map_or(0, |checkpoint| checkpoint.position);
         if log.end().0 < from {
@@ -63,11 +64,13 @@ impl Shard {
         let applied = checkpoint.map_or(collection.create_ts, |checkpoint| checkpoint.timestamp);
         let state = ShardState {
             schema,
+            schema_version: collection.schema.version,
             pk_field: pk_field.clone(),
             pk_type: collection.schema.pk_type(),
             partitions: collection.partitions.iter().map(|partition| partition.id).collect(),
             growing: Vec::new(),
             flushing: Vec::new(),
+            committed: Vec::new(),
             flushed: BTreeMap::new(),
             manifest_version: manifest.version,
             position: from,
@@ -96,11 +99,18 @@ impl Shard {
             truncate,
             stop: Shutdown::new(),
             collection: RwLock::new(collection),
+            renewed: RwLock::default(),
             parts,
             vchannel,
             log,
         });
-        for entry in manifest.segments.iter().filter(|entry| entry.vchannel == shard.vchannel) {
+        let collection = shard.collection();
+        // A flush may have been committed while its partition was dropped.
+        let is_ours = |entry: &&SegmentEntry| {
+            entry.vchannel == shard.vchannel
+                && collection.partition_by_id(entry.partition_id).is_some()
+        };
+        for entry in manifest.segments.iter().filter(is_ours) {
             shard.adopt_segment(entry).await?;
         }
         if let Some(span) = span {

@@ -1,6 +1,5 @@
 //! The delegator: answers a read of the shard over growing and sealed segments at one snapshot.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,15 +9,16 @@ use futures::future::try_join_all;
 use milvus_base::{Priority, clock};
 use milvus_roles::{
     FetchRequest, QueryReply, QueryRequest, RowLocation, SearchReply, SearchRequest, SegmentHits,
-    ShardHit,
 };
-use milvus_segment::{SearchSpec, Segment};
+use milvus_segment::{Expiry, SearchSpec, Segment};
 use milvus_types::{
-    ErrorCode, Failure, MetricType, PartitionId, PrimaryKey, Result, SegmentId, Timestamp,
+    ErrorCode, Failure, PartitionId, PrimaryKey, Result, SegmentId, Timestamp,
 };
 
 use super::Shard;
 use super::distribution::ReadSet;
+use super::expiry::expiry;
+use super::merge::merge_hits;
 use super::write::cpu_failure;
 
 /// How long a read waits for a load.
@@ -37,6 +37,8 @@ impl Shard {
         partitions: Option<&[PartitionId]>,
         ignore_growing: bool,
     ) -> Result<ReadSet> {
+        let partitions = self.renewed.read().read(partitions);
+        let partitions = partitions.as_deref();
         let mut pending = self.pending_loads.subscribe();
         loop {
             let loading = *pending.borrow_and_update() > 0;
@@ -63,16 +65,20 @@ impl Shard {
         let ReadSet { growing, sealed } =
             self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
         let nq = request.queries.nq();
-        let (k, metric) = (request.k, request.metric);
         let spec = Arc::new(SearchSpec {
             field: request.field,
-            metric,
+            metric: request.metric,
             queries: request.queries,
-            k,
+            k: request.k,
             params: request.params,
             filter: request.filter,
             range: request.range,
+            group_by: request.group_by,
+            iterator: request.iterator,
+            after: request.after,
+            boosts: request.boosts,
             mvcc,
+            expiry: expiry(&self.collection(), request.mvcc),
         });
         let in_memory = try_join_all(growing.into_iter().map(|segment| {
             let spec = spec.clone();
@@ -92,24 +98,26 @@ impl Shard {
         };
         let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
         found.extend(served);
-        Ok(SearchReply { mvcc, hits: merge_hits(found, nq, k, metric) })
+        Ok(SearchReply { mvcc, hits: merge_hits(found, nq, &spec) })
     }
 
     pub(crate) async fn query(self: &Arc<Self>, request: QueryRequest) -> Result<QueryReply> {
         let fresh = self.snapshot(request.guarantee).await?;
         let mvcc = request.mvcc.unwrap_or(fresh);
         let set = self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
+        let expiry = expiry(&self.collection(), request.mvcc);
         if request.count && request.keys.is_none() {
-            let count = self.count(set, &request, mvcc).await?;
+            let count = self.count(set, &request, mvcc, expiry).await?;
             return Ok(QueryReply { mvcc, rows: Vec::new(), count });
         }
         let ReadSet { growing, sealed } = set;
         let in_memory = try_join_all(growing.into_iter().map(|segment| {
             let (filter, keys, limit) =
                 (request.filter.clone(), request.keys.clone(), request.limit);
+            let expiry = expiry.clone();
             let job = self.parts.cpu.run(Priority::Search, move || {
                 segment
-                    .select(&filter, keys.as_ref(), mvcc, limit)
+                    .select(&filter, keys.as_ref(), mvcc, &expiry, limit)
                     .map(|selection| (segment.id(), selection))
                     .map_err(|error| Failure::from(&error))
             });
@@ -120,7 +128,7 @@ impl Shard {
                 return Ok(Vec::new());
             }
             let (filter, keys) = (request.filter.clone(), request.keys.clone());
-            self.parts.query.select(&sealed, filter, keys, mvcc, request.limit).await
+            self.parts.query.select(&sealed, filter, keys, mvcc, expiry.clone(), request.limit).await
         };
         let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
         found.extend(served);
@@ -150,11 +158,12 @@ impl Shard {
         set: ReadSet,
         request: &QueryRequest,
         mvcc: Timestamp,
+        expiry: Expiry,
     ) -> Result<u64> {
         let in_memory = try_join_all(set.growing.into_iter().map(|segment| {
-            let filter = request.filter.clone();
+            let (filter, expiry) = (request.filter.clone(), expiry.clone());
             let job = self.parts.cpu.run(Priority::Search, move || {
-                segment.count(&filter, mvcc).map_err(|error| Failure::from(&error))
+                segment.count(&filter, mvcc, &expiry).map_err(|error| Failure::from(&error))
             });
             async move { job.await.map_err(cpu_failure)? }
         }));
@@ -162,7 +171,8 @@ impl Shard {
             if set.sealed.is_empty() {
                 return Ok(0);
             }
-            self.parts.query.count(&set.sealed, request.filter.clone(), mvcc).await
+            let filter = request.filter.clone();
+            self.parts.query.count(&set.sealed, filter, mvcc, expiry.clone()).await
         };
         let (in_memory, on_nodes) = futures::try_join!(in_memory, on_nodes)?;
         Ok(in_memory.into_iter().sum::<u64>() + on_nodes)
@@ -233,74 +243,4 @@ fn in_asked_order(parts: Vec<RecordBatch>, places: &[u32]) -> Result<RecordBatch
         order[*place as usize] = row;
     }
     take_record_batch(&all, &UInt32Array::from(order)).map_err(arrow_failure)
-}
-
-/// The best `k` of each query, best first, ties by ascending key; one hit for each key.
-fn merge_hits(
-    segments: Vec<SegmentHits>,
-    nq: usize,
-    k: usize,
-    metric: MetricType,
-) -> Vec<Vec<ShardHit>> {
-    let mut merged: Vec<Vec<ShardHit>> = (0..nq).map(|_| Vec::new()).collect();
-    let several = segments.len() > 1;
-    for SegmentHits { segment_id, hits } in segments {
-        for (query, hits) in merged.iter_mut().zip(hits) {
-            query.extend(hits.into_iter().map(|hit| ShardHit {
-                score: hit.score,
-                key: hit.key,
-                location: RowLocation { segment_id, row: hit.row },
-            }));
-        }
-    }
-    let better = |a: &ShardHit, b: &ShardHit| -> Ordering {
-        let by_score = if metric.larger_is_better() {
-            b.score.total_cmp(&a.score)
-        } else {
-            a.score.total_cmp(&b.score)
-        };
-        by_score.then_with(|| a.key.cmp(&b.key))
-    };
-    for query in &mut merged {
-        if several {
-            query.sort_by(better);
-            if query.len() > k {
-                query.truncate(k);
-            }
-        }
-    }
-    merged
-}
-
-#[cfg(test)]
-mod tests {
-    use milvus_segment::Hit;
-
-    use super::*;
-
-    fn hits(segment: i64, scores: &[(f32, i64)]) -> SegmentHits {
-        let hits = scores
-            .iter()
-            .map(|(score, key)| Hit { score: *score, row: 0, key: PrimaryKey::Int64(*key) })
-            .collect();
-        SegmentHits { segment_id: SegmentId(segment), hits: vec![hits] }
-    }
-
-    #[test]
-    fn the_best_of_all_segments_come_first_and_ties_go_by_key() {
-        let found = vec![hits(1, &[(0.1, 9), (0.4, 2)]), hits(2, &[(0.1, 3), (0.2, 1)])];
-        let merged = merge_hits(found.clone(), 1, 3, MetricType::L2);
-        let keys: Vec<_> = merged[0].iter().map(|hit| hit.key.to_string()).collect();
-        assert_eq!(keys, ["3", "9", "1"]);
-        let reversed: Vec<_> = found
-            .into_iter()
-            .map(|mut segment| {
-                segment.hits[0].reverse();
-                segment
-            })
-            .collect();
-        let merged = merge_hits(reversed, 1, 2, MetricType::Ip);
-        let keys: Vec<_> = merged[0].iter().map(|hit| hit.key.to_string()).collect();
-        assert_eq!(keys, ["2", "1"]);
-    }
 }

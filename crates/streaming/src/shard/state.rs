@@ -10,13 +10,12 @@ use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use milvus_base::{Governor, Purpose, Reservation};
 use milvus_format::key_index::KeyIndex;
 use milvus_format::log_record::Body;
 use milvus_format::manifest::{IndexEntry, SegmentEntry};
 use milvus_roles::SegmentDeletes;
-use milvus_segment::{GrowingSegment, Segment};
+use milvus_segment::{GrowingSegment, Segment, SegmentSchema};
 use milvus_types::{
     ErrorCode, Failure, PartitionId, PkType, PrimaryKeys, Result, SegmentId, Timestamp,
 };
@@ -75,7 +74,8 @@ pub(super) struct SealedSet {
 }
 
 pub(super) struct ShardState {
-    pub(super) schema: SchemaRef,
+    pub(super) schema: Arc<SegmentSchema>,
+    pub(super) schema_version: i32,
     pub(super) pk_field: String,
     pub(super) pk_type: PkType,
     pub(super) partitions: HashSet<PartitionId>,
@@ -83,6 +83,9 @@ pub(super) struct ShardState {
     pub(super) growing: Vec<Unflushed>,
     /// Takes no more rows; being written.
     pub(super) flushing: Vec<Unflushed>,
+    /// Committed and among `flushed` too, but answering from memory until the query node serves them
+    /// or nobody reads them.
+    pub(super) committed: Vec<Unflushed>,
     pub(super) flushed: BTreeMap<SegmentId, Flushed>,
     /// The newest manifest seen.
     pub(super) manifest_version: u64,
@@ -136,9 +139,11 @@ impl ShardState {
                 let older = (!fresh_keys).then_some(&keys);
                 self.add_rows(*partition_id, rows, &keys, older, timestamp, memory, effects)
             }
-            Body::Upsert { partition_id, rows, replaced, .. } => {
+            Body::Upsert { partition_id, rows, replaced, everywhere, .. } => {
                 let keys = self.keys_of(rows)?;
-                self.delete(replaced, Some(&[*partition_id]), timestamp, effects);
+                let here = [*partition_id];
+                let partitions = (!everywhere).then_some(&here[..]);
+                self.delete(replaced, partitions, timestamp, effects);
                 self.add_rows(*partition_id, rows, &keys, Some(&keys), timestamp, memory, effects)
             }
             Body::Delete { partition_ids, keys } => {
@@ -206,9 +211,7 @@ impl ShardState {
             None => {
                 let id =
                     self.spare_ids.pop().ok_or_else(|| Failure::internal("no segment id left"))?;
-                let segment =
-                    GrowingSegment::new(id, partition, self.schema.clone(), &self.pk_field)
-                        .map_err(|error| Failure::from(&error))?;
+                let segment = GrowingSegment::new(id, partition, self.schema.clone());
                 let segment = Arc::new(segment);
                 effects.opened.push(segment.clone());
                 self.growing.push(Unflushed {
@@ -233,7 +236,8 @@ impl ShardState {
     ) {
         let concerned =
             |partition| partitions.is_none_or(|partitions| partitions.contains(&partition));
-        for unflushed in self.growing.iter_mut().chain(&mut self.flushing) {
+        let Self { growing, flushing, committed, .. } = self;
+        for unflushed in growing.iter_mut().chain(flushing).chain(committed) {
             if concerned(unflushed.segment.partition_id()) {
                 let dead: Vec<_> =
                     unflushed.keys.remove(keys).into_iter().map(|row| (row, timestamp)).collect();
@@ -305,12 +309,31 @@ impl ShardState {
         self.flushing_from.front().copied().or(self.dirty_from)
     }
 
+    /// Rows follow `schema` from now on, those in memory too.
+    pub(super) fn set_schema(&mut self, schema: Arc<SegmentSchema>, version: i32) {
+        for unflushed in self.growing.iter().chain(&self.flushing).chain(&self.committed) {
+            unflushed.segment.set_schema(schema.clone());
+        }
+        self.schema = schema;
+        self.schema_version = version;
+    }
+
+    /// The flush of `segments` is committed: they are among the flushed ones, and their memory goes
+    /// as soon as reads do not need it.
+    pub(super) fn commit(&mut self, segments: &[SegmentId]) {
+        let (committed, flushing) = std::mem::take(&mut self.flushing)
+            .into_iter()
+            .partition(|unflushed| segments.contains(&unflushed.segment.id()));
+        self.flushing = flushing;
+        self.committed.extend::<Vec<_>>(committed);
+    }
+
     /// Forgets everything in partitions that are no longer there; returns the segments forgotten.
     pub(super) fn keep_partitions(&mut self, partitions: HashSet<PartitionId>) -> Vec<SegmentId> {
         self.partitions = partitions;
         let known = &self.partitions;
         let mut gone = Vec::new();
-        for list in [&mut self.growing, &mut self.flushing] {
+        let mut forget = |list: &mut Vec<Unflushed>| {
             list.retain(|unflushed| {
                 let keep = known.contains(&unflushed.segment.partition_id());
                 if !keep {
@@ -318,7 +341,11 @@ impl ShardState {
                 }
                 keep
             });
-        }
+        };
+        forget(&mut self.growing);
+        forget(&mut self.flushing);
+        // These are among the flushed ones too, which name them.
+        self.committed.retain(|unflushed| known.contains(&unflushed.segment.partition_id()));
         self.flushed.retain(|id, flushed| {
             let keep = known.contains(&flushed.entry.partition_id);
             if !keep {

@@ -12,6 +12,7 @@ use futures::FutureExt;
 use milvus_base::{Priority, Purpose, Reservation, clock};
 use milvus_format::log_record::{Body, LogRecord};
 use milvus_roles::{FlushTicket, WriteAck, WriteKind};
+use milvus_segment::SegmentSchema;
 use milvus_types::{Collection, ErrorCode, Failure, Result, SegmentId, Timestamp};
 use milvus_wal::AppendFuture;
 use tokio::sync::{mpsc, oneshot};
@@ -50,7 +51,8 @@ pub(super) struct Sealed {
 impl Shard {
     pub(crate) async fn write(self: &Arc<Self>, kind: WriteKind) -> Result<WriteAck> {
         let fresh_keys = matches!(&kind, WriteKind::Insert { fresh_keys: true, .. });
-        let body = into_body(kind);
+        let mut body = into_body(kind, self.collection().schema.version);
+        self.renewed.read().renew(&mut body);
         if let Body::Insert { partition_id, .. } | Body::Upsert { partition_id, .. } = &body
             && self.collection().partition_by_id(*partition_id).is_none()
         {
@@ -65,6 +67,8 @@ impl Shard {
             let entered = self.inflight.begin(&*self.parts.oracle, |timestamp| {
                 entering.take().map_or(Ok(()), |(mut record, memory, reply)| {
                     record.timestamp = timestamp;
+                    // Partitions do not change while this runs.
+                    self.renewed.read().renew(&mut record.body);
                     // Column buffers are handed on, not copied: this is short.
                     let payload = record.encode().map_err(|error| Failure::from(&error))?;
                     let durable = self.log.append(payload);
@@ -122,21 +126,22 @@ impl Shard {
     pub(crate) async fn collection_changed(&self, collection: Arc<Collection>) -> Result<()> {
         let (reply, done) = oneshot::channel();
         self.inflight.exclusive(|| {
-            *self.collection.write() = collection.clone();
+            let old = std::mem::replace(&mut *self.collection.write(), collection.clone());
+            self.renewed.write().learn(&old, &collection);
             self.enqueue(Item::Changed { collection, reply })
         })?;
         done.await.map_err(|_| self.gone())
     }
 }
 
-fn into_body(kind: WriteKind) -> Body {
+fn into_body(kind: WriteKind, schema_version: i32) -> Body {
     match kind {
         WriteKind::Insert { partition_id, rows, fresh_keys } => {
             let _ = fresh_keys;
-            Body::Insert { partition_id, schema_version: 0, rows }
+            Body::Insert { partition_id, schema_version, rows }
         }
-        WriteKind::Upsert { partition_id, rows, replaced } => {
-            Body::Upsert { partition_id, schema_version: 0, rows, replaced }
+        WriteKind::Upsert { partition_id, rows, replaced, everywhere } => {
+            Body::Upsert { partition_id, schema_version, rows, replaced, everywhere }
         }
         WriteKind::Delete { partitions, keys } => Body::Delete { partition_ids: partitions, keys },
     }
@@ -262,7 +267,12 @@ impl Shard {
         if !effects.forward.is_empty()
             && let Err(failure) = self.parts.query.apply_deletes(effects.forward).await
         {
-            tracing::error!(vchannel = %self.vchannel, %failure, "deletes were not forwarded");
+            // Released meanwhile, or not yet served: whoever serves it next is told all deletes.
+            if failure.code == ErrorCode::SegmentNotLoaded {
+                tracing::debug!(vchannel = %self.vchannel, %failure, "deletes were not forwarded");
+            } else {
+                tracing::error!(vchannel = %self.vchannel, %failure, "deletes were not forwarded");
+            }
         }
         for (timestamp, result, reply) in replies {
             self.inflight.finish(timestamp);
@@ -335,7 +345,10 @@ impl Shard {
         Sealed { ticket, committed: sent.is_ok().then_some(committed) }
     }
 
-    async fn change(&self, collection: &Collection) {
+    async fn change(&self, collection: &Arc<Collection>) {
+        let load = self.renewed.read().load(&self.current.get().load);
+        self.current.change(|distribution| distribution.load = load);
+        self.change_schema(collection).await;
         let partitions: HashSet<_> =
             collection.partitions.iter().map(|partition| partition.id).collect();
         let gone = self.state.lock().keep_partitions(partitions);
@@ -352,6 +365,24 @@ impl Shard {
             if let Err(failure) = self.parts.query.release_segment(segment).await {
                 tracing::warn!(%segment, %failure, "segment of a dropped partition stays loaded");
             }
+        }
+    }
+
+    /// Has every segment answer by the collection's schema.
+    async fn change_schema(&self, collection: &Arc<Collection>) {
+        let version = collection.schema.version;
+        if self.state.lock().schema_version == version {
+            return;
+        }
+        match SegmentSchema::new(&collection.schema) {
+            Ok(schema) => self.state.lock().set_schema(Arc::new(schema), version),
+            Err(error) => {
+                tracing::error!(vchannel = %self.vchannel, %error, "schema cannot be taken over");
+                return;
+            }
+        }
+        if let Err(failure) = self.parts.query.schema_changed(collection.clone()).await {
+            tracing::error!(vchannel = %self.vchannel, %failure, "segments keep the old schema");
         }
     }
 

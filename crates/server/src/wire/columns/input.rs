@@ -1,18 +1,23 @@
 //! `FieldData` of an insert to Arrow.
 //!
 //! Numbers keep the buffer they arrived in: floats share the request's bytes if those are aligned
-//! and are copied once if not, integers and booleans move. Strings and JSON are copied once. Whether
-//! a column fits its field is for `proxy` to say.
+//! and are copied once if not, integers and booleans move. Vectors stay the bytes they are. Strings,
+//! JSON, arrays and sparse rows are copied once, into one run. Whether a column fits its field is for
+//! `proxy` to say.
+
+mod lists;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int32Array, Int64Array, PrimitiveArray, StringArray};
+use arrow::array::{
+    ArrayRef, BinaryArray, BooleanArray, Int32Array, Int64Array, PrimitiveArray, StringArray,
+};
 use arrow::buffer::{Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowPrimitiveType, Float32Type, Float64Type};
 use bytes::Bytes;
 
 use milvus_proto::schema as pb;
-use milvus_proxy::api::{InputColumn, InputValues};
+use milvus_proxy::api::{InputColumn, InputValues, PackedVectors};
 use milvus_types::{DataType, Failure, Result};
 use pb::field_data::Field;
 use pb::scalar_field::Data as Scalars;
@@ -39,10 +44,17 @@ fn column(field: pb::FieldData) -> Result<InputColumn> {
         }
         Some(Field::Vectors(vectors)) => {
             let inner = vectors.valid_data;
-            (vector_values(vectors.dim, vectors.data), either(inner, valid_data))
+            (vector_values(&field_name, vectors.dim, vectors.data)?, either(inner, valid_data))
         }
         Some(Field::StructArrays(structs)) => {
-            (unsupported("ArrayOfStruct", structs.fields.len()), valid_data)
+            let inside =
+                |field: &pb::FieldData| matches!(field.field, Some(Field::StructArrays(_)));
+            if structs.fields.iter().any(inside) {
+                return Err(Failure::parameter_invalid(format!(
+                    "unexpected field data type in struct array field, fieldName: {field_name}"
+                )));
+            }
+            (InputValues::Structs(from_wire(structs.fields)?), valid_data)
         }
     };
     Ok(InputColumn { name: field_name, is_dynamic, data_type, values, valid })
@@ -65,10 +77,12 @@ fn scalar_values(field_name: &str, data: Scalars) -> Result<InputValues> {
         Scalars::DoubleData(array) => Arc::new(numbers::<Float64Type>(array.data)),
         Scalars::StringData(array) => Arc::new(strings(field_name, &array.data)?),
         Scalars::JsonData(array) => Arc::new(strings(field_name, &array.data)?),
+        Scalars::GeometryWktData(array) => Arc::new(strings(field_name, &array.data)?),
+        Scalars::ArrayData(array) => {
+            return lists::arrays(field_name, array.data).map(InputValues::Arrays);
+        }
         Scalars::BytesData(array) => return Ok(unsupported("Bytes", array.data.len())),
-        Scalars::ArrayData(array) => return Ok(unsupported("Array", array.data.len())),
         Scalars::GeometryData(array) => return Ok(unsupported("Geometry", array.data.len())),
-        Scalars::GeometryWktData(array) => return Ok(unsupported("Geometry", array.data.len())),
         Scalars::TimestamptzData(array) => return Ok(unsupported("Timestamptz", array.data.len())),
         Scalars::MolData(array) => return Ok(unsupported("Mol", array.data.len())),
         Scalars::MolSmilesData(array) => return Ok(unsupported("Mol", array.data.len())),
@@ -78,25 +92,22 @@ fn scalar_values(field_name: &str, data: Scalars) -> Result<InputValues> {
     Ok(InputValues::Scalars(values))
 }
 
-fn vector_values(dim: i64, data: Option<Vectors>) -> InputValues {
-    let rows = |length: usize, row_bits: usize| {
-        let dim = usize::try_from(dim).unwrap_or(0);
-        length.saturating_mul(8).checked_div(dim.saturating_mul(row_bits)).unwrap_or(0)
-    };
-    match data {
-        None => InputValues::Missing,
-        Some(Vectors::FloatVector(array)) => {
-            InputValues::FloatVectors { dim, values: Arc::new(numbers::<Float32Type>(array.data)) }
-        }
-        Some(Vectors::BinaryVector(data)) => unsupported("BinaryVector", rows(data.len(), 1)),
-        Some(Vectors::Float16Vector(data)) => unsupported("Float16Vector", rows(data.len(), 16)),
-        Some(Vectors::Bfloat16Vector(data)) => unsupported("BFloat16Vector", rows(data.len(), 16)),
-        Some(Vectors::Int8Vector(data)) => unsupported("Int8Vector", rows(data.len(), 8)),
+fn vector_values(field_name: &str, dim: i64, data: Option<Vectors>) -> Result<InputValues> {
+    let (kind, bytes) = match data {
+        None => return Ok(InputValues::Missing),
+        Some(Vectors::FloatVector(array)) => (DataType::FloatVector, array.data),
+        Some(Vectors::BinaryVector(data)) => (DataType::BinaryVector, data),
+        Some(Vectors::Float16Vector(data)) => (DataType::Float16Vector, data),
+        Some(Vectors::Bfloat16Vector(data)) => (DataType::BFloat16Vector, data),
+        Some(Vectors::Int8Vector(data)) => (DataType::Int8Vector, data),
         Some(Vectors::SparseFloatVector(array)) => {
-            unsupported("SparseFloatVector", array.contents.len())
+            return sparse_rows(field_name, &array.contents).map(InputValues::SparseVectors);
         }
-        Some(Vectors::VectorArray(array)) => unsupported("ArrayOfVector", array.data.len()),
-    }
+        Some(Vectors::VectorArray(array)) => {
+            return lists::vectors(field_name, array).map(InputValues::VectorLists);
+        }
+    };
+    Ok(InputValues::Vectors(PackedVectors { kind, dim, bytes: Buffer::from(bytes) }))
 }
 
 /// Little-endian numbers as an array: no copy if the bytes happen to be aligned, else one.
@@ -107,23 +118,51 @@ fn numbers<T: ArrowPrimitiveType>(data: Bytes) -> PrimitiveArray<T> {
     PrimitiveArray::new(ScalarBuffer::new(buffer, 0, length), None)
 }
 
+/// Rows of bytes in one run.
+fn sparse_rows(field_name: &str, rows: &[Bytes]) -> Result<ArrayRef> {
+    let run = Run::of(field_name, rows)?;
+    let rows = BinaryArray::try_new(run.offsets, run.bytes.into(), None);
+    Ok(Arc::new(rows.map_err(|error| broken(field_name, &error))?))
+}
+
 /// Texts in one run, each checked to be UTF-8.
 fn strings<T: AsRef<[u8]>>(field_name: &str, texts: &[T]) -> Result<StringArray> {
-    let total: usize = texts.iter().map(|text| text.as_ref().len()).sum();
-    let too_long = || {
-        Failure::parameter_invalid(format!("field {field_name} has {total} bytes in one request"))
-    };
-    i32::try_from(total).map_err(|_| too_long())?;
-    let mut run = Vec::with_capacity(total);
     for (row, text) in texts.iter().enumerate() {
         if std::str::from_utf8(text.as_ref()).is_err() {
             return Err(Failure::parameter_invalid(format!(
                 "field {field_name} has invalid UTF-8 in row {row}"
             )));
         }
-        run.extend_from_slice(text.as_ref());
     }
-    let offsets = OffsetBuffer::from_lengths(texts.iter().map(|text| text.as_ref().len()));
-    StringArray::try_new(offsets, Buffer::from_vec(run), None)
-        .map_err(|error| Failure::internal(format!("field {field_name}: {error}")))
+    let run = Run::of(field_name, texts)?;
+    StringArray::try_new(run.offsets, run.bytes.into(), None)
+        .map_err(|error| broken(field_name, &error))
+}
+
+/// Pieces of different lengths, one after the other.
+struct Run {
+    bytes: Vec<u8>,
+    offsets: OffsetBuffer<i32>,
+}
+
+impl Run {
+    fn of<T: AsRef<[u8]>>(field_name: &str, pieces: &[T]) -> Result<Self> {
+        let total: usize = pieces.iter().map(|piece| piece.as_ref().len()).sum();
+        check_total(field_name, total)?;
+        let mut bytes = Vec::with_capacity(total);
+        pieces.iter().for_each(|piece| bytes.extend_from_slice(piece.as_ref()));
+        let offsets = OffsetBuffer::from_lengths(pieces.iter().map(|piece| piece.as_ref().len()));
+        Ok(Self { bytes, offsets })
+    }
+}
+
+/// Offsets are of 32 bits.
+fn check_total(field_name: &str, total: usize) -> Result<()> {
+    i32::try_from(total).map(drop).map_err(|_| {
+        Failure::parameter_invalid(format!("field {field_name} has {total} bytes in one request"))
+    })
+}
+
+fn broken(field_name: &str, error: &arrow::error::ArrowError) -> Failure {
+    Failure::internal(format!("field {field_name}: {error}"))
 }

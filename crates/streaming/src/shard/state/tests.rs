@@ -1,26 +1,39 @@
 //! What applying and sealing do to a shard's state, without a log or files.
 
 use arrow::array::{Int64Array, UInt64Array};
-use arrow::datatypes::{DataType, Field, Schema};
 use bytes::Bytes;
 use milvus_format::FileMeta;
 use milvus_format::key_index::write_key_index;
 use milvus_format::manifest::SegmentLevel;
-use milvus_types::VChannel;
+use milvus_types::{CollectionSchema, DataType, FieldId, FieldSchema, VChannel};
 
 use super::*;
 
 const PARTITION: PartitionId = PartitionId(1);
 const OTHER: PartitionId = PartitionId(2);
 
+fn schema() -> SegmentSchema {
+    let key = FieldSchema {
+        id: FieldId(100),
+        name: "id".to_owned(),
+        data_type: DataType::Int64,
+        is_primary_key: true,
+        ..FieldSchema::default()
+    };
+    SegmentSchema::new(&CollectionSchema { fields: vec![key], ..CollectionSchema::default() })
+        .unwrap()
+}
+
 fn state() -> ShardState {
     ShardState {
-        schema: Arc::new(Schema::new(vec![Field::new("id", DataType::Int64, false)])),
+        schema: Arc::new(schema()),
+        schema_version: 0,
         pk_field: "id".to_owned(),
         pk_type: PkType::Int64,
         partitions: HashSet::from([PARTITION, OTHER]),
         growing: Vec::new(),
         flushing: Vec::new(),
+        committed: Vec::new(),
         flushed: BTreeMap::new(),
         manifest_version: 0,
         position: 0,
@@ -38,7 +51,7 @@ fn keys(list: &[i64]) -> PrimaryKeys {
 }
 
 fn rows(state: &ShardState, list: &[i64]) -> RecordBatch {
-    RecordBatch::try_new(state.schema.clone(), vec![Arc::new(Int64Array::from(list.to_vec()))])
+    RecordBatch::try_new(state.schema.arrow().clone(), vec![Arc::new(Int64Array::from(list.to_vec()))])
         .unwrap()
 }
 

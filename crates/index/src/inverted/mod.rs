@@ -1,0 +1,265 @@
+//! SPARSE_INVERTED_INDEX: for each dimension the rows that have it, searched with exact pruning.
+//!
+//! Every algorithm and codec that Milvus lets a client choose is served by the same lists and the
+//! same search (MaxScore, `daat`), which finds the exact best rows. `drop_ratio_search` leaves the
+//! smallest values of a query out; scores are then those of what is left of it.
+//!
+//! | section | elements | what |
+//! |---|---|---|
+//! | `dims` | u32 × D | dimensions that occur, ascending |
+//! | `postends` | u32 × D | where each dimension's rows end in `postrows` |
+//! | `postrows`, `postvals` | u32, f32 × N | rows of each dimension, ascending, and their values |
+//! | `most`, `least` | f32 × D | the largest and smallest value of each dimension |
+
+mod daat;
+
+use std::io;
+
+use milvus_kernel::{Bitset, sparse};
+use milvus_types::{DataType, MetricType};
+
+use crate::brute::{range_into, row_number, search_into};
+use crate::compare::{Comparer, query_of};
+use crate::container::{self, Container, Header, Tag};
+use crate::error::OpenError;
+use crate::index_type::IndexType;
+use crate::params::SearchParams;
+use crate::range::Range;
+use crate::score::Metric;
+use crate::section::Section;
+use crate::vector_index::{Hit, VectorIndex};
+use crate::vectors::{VectorData, VectorRef};
+
+const DIMS: Tag = *b"dims    ";
+const ENDS: Tag = *b"postends";
+const ROWS: Tag = *b"postrows";
+const VALUES: Tag = *b"postvals";
+const MOST: Tag = *b"most    ";
+const LEAST: Tag = *b"least   ";
+
+/// With fewer than one live row in so many, live rows are compared one by one.
+const FEW_LIVE: usize = 32;
+
+pub(crate) struct Inverted {
+    index_type: IndexType,
+    vectors: VectorData,
+    dims: Section<u32>,
+    ends: Section<u32>,
+    rows: Section<u32>,
+    values: Section<f32>,
+    most: Section<f32>,
+    least: Section<f32>,
+}
+
+/// Bytes of memory that building takes at its peak over rows of `bytes` bytes.
+pub(crate) fn estimate_bytes(bytes: u64) -> u64 {
+    // A posting while it is sorted, its place in the lists, and room for sorting.
+    bytes / sparse::PAIR as u64 * (12 + 8 + 12) + (1 << 20)
+}
+
+impl Inverted {
+    pub(crate) fn build(index_type: IndexType, vectors: VectorData) -> Self {
+        let mut postings: Vec<(u32, u32, f32)> = Vec::with_capacity(vectors.bytes() / sparse::PAIR);
+        for (row, vector) in vectors.iter().enumerate() {
+            let row = row_number(row);
+            postings.extend(sparse::pairs(vector.bytes()).map(|(dim, value)| (dim, row, value)));
+        }
+        // Stable: rows stay ascending within a dimension.
+        postings.sort_by_key(|&(dim, _, _)| dim);
+        let (mut dims, mut ends) = (Vec::new(), Vec::new());
+        let (mut most, mut least) = (Vec::new(), Vec::new());
+        let mut end = 0;
+        for list in postings.chunk_by(|a, b| a.0 == b.0) {
+            end += list.len();
+            dims.push(list.first().map_or(0, |posting| posting.0));
+            ends.push(row_number(end));
+            let values = || list.iter().map(|posting| posting.2);
+            most.push(values().fold(f32::NEG_INFINITY, f32::max));
+            least.push(values().fold(f32::INFINITY, f32::min));
+        }
+        Self {
+            index_type,
+            vectors,
+            dims: dims.into(),
+            ends: ends.into(),
+            rows: postings.iter().map(|posting| posting.1).collect::<Vec<_>>().into(),
+            values: postings.iter().map(|posting| posting.2).collect::<Vec<_>>().into(),
+            most: most.into(),
+            least: least.into(),
+        }
+    }
+
+    pub(crate) fn open(
+        index_type: IndexType,
+        container: &Container,
+        vectors: VectorData,
+    ) -> Result<Self, OpenError> {
+        let dims = container.count::<u32>(DIMS);
+        let postings = container.count::<u32>(ROWS);
+        let opened = Self {
+            index_type,
+            dims: container.section(DIMS, dims)?,
+            ends: container.section(ENDS, dims)?,
+            rows: container.section(ROWS, postings)?,
+            values: container.section(VALUES, postings)?,
+            most: container.section(MOST, dims)?,
+            least: container.section(LEAST, dims)?,
+            vectors,
+        };
+        opened.check()?;
+        Ok(opened)
+    }
+
+    /// Whether the lists make sense together.
+    fn check(&self) -> Result<(), OpenError> {
+        let (dims, ends) = (self.dims.as_slice(), self.ends.as_slice());
+        let reach = ends.last().map_or(0, |&end| end as usize);
+        if !dims.is_sorted_by(|a, b| a < b)
+            || !ends.is_sorted()
+            || reach != self.rows.as_slice().len()
+        {
+            return Err(OpenError::malformed("posting lists make no sense"));
+        }
+        let rows = self.vectors.rows();
+        for list in 0..dims.len() {
+            let (list, _) = self.list(list);
+            let last = list.last().is_none_or(|&row| (row as usize) < rows);
+            if !last || !list.is_sorted_by(|a, b| a < b) {
+                return Err(OpenError::malformed(format!(
+                    "rows of a posting list are not ascending below {rows}"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The rows and values of the `list`th dimension.
+    fn list(&self, list: usize) -> (&[u32], &[f32]) {
+        let ends = self.ends.as_slice();
+        let start = list.checked_sub(1).map_or(0, |before| ends[before] as usize);
+        let range = start..ends[list] as usize;
+        (&self.rows.as_slice()[range.clone()], &self.values.as_slice()[range])
+    }
+
+    fn comparer<'a>(&'a self, query: VectorRef<'a>) -> Comparer<'a> {
+        query_of(Comparer::new(Metric::Ip, query, self.vectors.view(), &[]))
+    }
+}
+
+/// What is left of `query` without the given share of its smallest values.
+fn dropped(query: &[u8], ratio: f32) -> Vec<u8> {
+    let mut sizes: Vec<f32> = sparse::pairs(query).map(|(_, value)| value.abs()).collect();
+    sizes.sort_by(f32::total_cmp);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a length is one"
+    )]
+    let least = sizes.get((sizes.len() as f32 * ratio) as usize).copied().unwrap_or_default();
+    let kept = query.as_chunks::<{ sparse::PAIR }>().0.iter().zip(sparse::pairs(query));
+    kept.filter(|(_, (_, value))| value.abs() >= least).flat_map(|(bytes, _)| *bytes).collect()
+}
+
+impl VectorIndex for Inverted {
+    fn search(
+        &self,
+        query: VectorRef<'_>,
+        k: usize,
+        params: &SearchParams,
+        live: Option<&Bitset>,
+        out: &mut Vec<Hit>,
+    ) {
+        let kept;
+        let query = if params.drop_ratio > 0.0 {
+            kept = dropped(query.bytes(), params.drop_ratio);
+            VectorRef::Sparse(&kept)
+        } else {
+            query
+        };
+        let comparer = self.comparer(query);
+        if live.is_some_and(|live| live.count() * FEW_LIVE < self.rows()) {
+            return search_into(&comparer, self.rows(), live, k, out);
+        }
+        daat::search(self, query.bytes(), &comparer, k, live, out);
+    }
+
+    fn range_search(
+        &self,
+        query: VectorRef<'_>,
+        range: &Range,
+        limit: usize,
+        live: Option<&Bitset>,
+        out: &mut Vec<Hit>,
+    ) {
+        range_into(&self.comparer(query), self.rows(), live, range, limit, out);
+    }
+
+    fn rows(&self) -> usize {
+        self.vectors.rows()
+    }
+
+    fn data_type(&self) -> DataType {
+        self.vectors.data_type()
+    }
+
+    fn dim(&self) -> usize {
+        0
+    }
+
+    fn metric(&self) -> MetricType {
+        MetricType::Ip
+    }
+
+    fn index_type(&self) -> IndexType {
+        self.index_type
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.dims.bytes()
+            + self.ends.bytes()
+            + self.rows.bytes()
+            + self.values.bytes()
+            + self.most.bytes()
+            + self.least.bytes()
+    }
+
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        let header = Header {
+            index_type: self.index_type.name().to_owned(),
+            metric: self.metric(),
+            dim: 0,
+            rows: self.rows(),
+            params: Vec::new(),
+        };
+        let sections: [(Tag, &[u8]); 6] = [
+            (DIMS, self.dims.as_bytes()),
+            (ENDS, self.ends.as_bytes()),
+            (ROWS, self.rows.as_bytes()),
+            (VALUES, self.values.as_bytes()),
+            (MOST, self.most.as_bytes()),
+            (LEAST, self.least.as_bytes()),
+        ];
+        container::write(out, &header, &sections)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smallest_values_of_a_query_are_left_out() {
+        let query: Vec<u8> = [(1u32, 0.5f32), (4, -3.0), (5, 2.0), (9, 0.1), (10, 1.0)]
+            .iter()
+            .flat_map(|(i, v)| [i.to_le_bytes(), v.to_le_bytes()].concat())
+            .collect();
+        let left = |ratio| -> Vec<u32> {
+            sparse::pairs(&dropped(&query, ratio)).map(|(dim, _)| dim).collect()
+        };
+        assert_eq!(left(0.0), [1, 4, 5, 9, 10]);
+        assert_eq!(left(0.2), [1, 4, 5, 10]);
+        assert_eq!(left(0.4), [4, 5, 10]);
+        assert_eq!(left(0.99), [4]);
+        assert!(dropped(&[], 0.5).is_empty());
+    }
+}

@@ -1,0 +1,299 @@
+//! Centroids: k-means over a sample of the rows.
+//!
+//! Floats of every width are trained and assigned as 32-bit floats by Euclidean distance, after
+//! normalising them where the metric is cosine. Bits are trained by majority and assigned by the
+//! metric itself. The same rows give the same centroids, whatever the number of threads.
+
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread;
+
+use milvus_kernel::narrow::Narrow;
+use milvus_kernel::{Scored, binary, distance};
+
+use crate::brute::row_number;
+use crate::score::Metric;
+use crate::section::Section;
+use crate::vectors::{VectorData, VectorRef, View};
+
+/// Rows that are sampled for each list, and in all.
+pub(super) const SAMPLE_OF_A_LIST: usize = 64;
+pub(super) const MOST_SAMPLED: usize = 1 << 17;
+/// How often centroids are moved.
+const ROUNDS: usize = 8;
+
+/// The centres of the lists.
+pub(super) enum Centroids {
+    /// `[lists, dim]` floats.
+    Floats { values: Section<f32>, dim: usize },
+    /// `[lists, width]` bytes of bits.
+    Bits { bytes: Section<u8>, width: usize },
+}
+
+/// The row `vector` as floats, of length 1 where the metric is cosine, into `out`.
+pub(crate) fn widen(metric: Metric, vector: VectorRef<'_>, out: &mut Vec<f32>) {
+    fn all<T: Narrow>(from: &[T], out: &mut Vec<f32>) {
+        out.extend(from.iter().map(|x| x.widen()));
+    }
+    out.clear();
+    match vector {
+        VectorRef::Float(vector) => out.extend(vector),
+        VectorRef::Float16(vector) => all(vector, out),
+        VectorRef::BFloat16(vector) => all(vector, out),
+        VectorRef::Int8(vector) => all(vector, out),
+        VectorRef::Binary(_) | VectorRef::Sparse(_) => {}
+    }
+    if metric == Metric::Cosine {
+        let inverse = distance::inverse_norm(distance::norm_squared(out));
+        out.iter_mut().for_each(|x| *x *= inverse);
+    }
+}
+
+/// Does `work` on every part of `0..count` on `threads` threads; parts come back in order.
+pub(crate) fn in_parts<T: Send>(
+    count: usize,
+    threads: usize,
+    work: impl Fn(std::ops::Range<usize>) -> T + Sync,
+) -> Vec<T> {
+    let share = count.div_ceil(threads.max(1)).max(1);
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..count)
+            .step_by(share)
+            .map(|first| {
+                let work = &work;
+                scope.spawn(move || work(first..count.min(first + share)))
+            })
+            .collect();
+        running.into_iter().filter_map(|part| part.join().ok()).collect()
+    })
+}
+
+impl Centroids {
+    /// Trains `lists` centroids.
+    pub(super) fn train(
+        metric: Metric,
+        vectors: &VectorData,
+        lists: usize,
+        threads: usize,
+        cancel: &AtomicBool,
+    ) -> Self {
+        let rows = vectors.rows();
+        let sampled = rows.min(lists * SAMPLE_OF_A_LIST).min(MOST_SAMPLED);
+        let sample = (0..sampled).map(|n| n * rows / sampled.max(1));
+        if let View::Binary { width, .. } = vectors.view() {
+            let sample: Vec<&[u8]> = sample.map(|row| vectors.row(row).bytes()).collect();
+            let bytes = train_bits(metric, &sample, width, lists, threads, cancel);
+            return Self::Bits { bytes: bytes.into(), width };
+        }
+        let dim = vectors.dim();
+        let mut floats = Vec::with_capacity(sampled * dim);
+        let mut row_floats = Vec::with_capacity(dim);
+        for row in sample {
+            widen(metric, vectors.row(row), &mut row_floats);
+            floats.extend_from_slice(&row_floats);
+        }
+        let values = train_floats(&floats, dim, lists, threads, cancel);
+        Self::Floats { values: values.into(), dim }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Floats { values, dim } => values.as_slice().len() / dim.max(&1),
+            Self::Bits { bytes, width } => bytes.as_slice().len() / width.max(&1),
+        }
+    }
+
+    /// Centroid `list` as floats; nothing of bits.
+    pub(super) fn floats(&self, list: usize) -> &[f32] {
+        match self {
+            Self::Floats { values, dim } => &values.as_slice()[list * dim..][..*dim],
+            Self::Bits { .. } => &[],
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.section().len() as u64
+    }
+
+    pub(super) fn section(&self) -> &[u8] {
+        match self {
+            Self::Floats { values, .. } => values.as_bytes(),
+            Self::Bits { bytes, .. } => bytes.as_bytes(),
+        }
+    }
+
+    /// The list of each row.
+    pub(super) fn assign(
+        &self,
+        metric: Metric,
+        vectors: &VectorData,
+        threads: usize,
+        cancel: &AtomicBool,
+    ) -> Vec<u32> {
+        let part = |range: std::ops::Range<usize>| -> Vec<u32> {
+            let mut floats = Vec::new();
+            let mut distances = vec![0.0; self.len()];
+            range
+                .map(|row| {
+                    if cancel.load(Relaxed) {
+                        return 0;
+                    }
+                    match self {
+                        Self::Floats { values, .. } => {
+                            widen(metric, vectors.row(row), &mut floats);
+                            distance::l2_rows(&floats, values.as_slice(), &mut distances);
+                        }
+                        Self::Bits { bytes, width } => {
+                            let row = vectors.row(row).bytes();
+                            bit_distances(metric, row, bytes.as_slice(), *width, &mut distances);
+                        }
+                    }
+                    nearest(&distances)
+                })
+                .collect()
+        };
+        in_parts(vectors.rows(), threads, part).concat()
+    }
+
+    /// Every list, the nearest to `query` first. `floats` is the query, widened.
+    pub(super) fn ranked(
+        &self,
+        metric: Metric,
+        query: VectorRef<'_>,
+        floats: &[f32],
+    ) -> Vec<Scored> {
+        let mut distances = vec![0.0; self.len()];
+        match self {
+            Self::Floats { values, .. } if metric == Metric::Ip => {
+                distance::ip_rows(floats, values.as_slice(), &mut distances);
+                distances.iter_mut().for_each(|d| *d = -*d);
+            }
+            Self::Floats { values, .. } => {
+                distance::l2_rows(floats, values.as_slice(), &mut distances);
+            }
+            Self::Bits { bytes, width } => {
+                bit_distances(metric, query.bytes(), bytes.as_slice(), *width, &mut distances);
+            }
+        }
+        let lists = distances.iter().enumerate();
+        let mut ranked: Vec<Scored> =
+            lists.map(|(list, &distance)| Scored::new(distance, row_number(list))).collect();
+        ranked.sort_unstable();
+        ranked
+    }
+}
+
+fn nearest(distances: &[f32]) -> u32 {
+    let lists = distances.iter().enumerate();
+    let best = lists.map(|(list, &distance)| Scored::new(distance, row_number(list))).min();
+    best.map_or(0, Scored::row)
+}
+
+fn bit_distances(metric: Metric, row: &[u8], centroids: &[u8], width: usize, out: &mut [f32]) {
+    for (out, centroid) in out.iter_mut().zip(centroids.chunks_exact(width.max(1))) {
+        *out = if metric == Metric::Jaccard {
+            binary::jaccard(row, centroid)
+        } else {
+            binary::hamming(row, centroid) as f32
+        };
+    }
+}
+
+/// `lists` means of `sample`, rows of `dim` floats.
+pub(crate) fn train_floats(
+    sample: &[f32],
+    dim: usize,
+    lists: usize,
+    threads: usize,
+    cancel: &AtomicBool,
+) -> Vec<f32> {
+    let rows = sample.len() / dim.max(1);
+    let row = |row: usize| &sample[row * dim..][..dim];
+    let mut centroids: Vec<f32> = (0..lists)
+        .flat_map(|list| if rows == 0 { vec![0.0; dim] } else { row(list * rows / lists).to_vec() })
+        .collect();
+    for _ in 0..ROUNDS {
+        if rows == 0 || cancel.load(Relaxed) {
+            break;
+        }
+        let part = |range: std::ops::Range<usize>| -> Vec<u32> {
+            let mut distances = vec![0.0; lists];
+            range
+                .map(|n| {
+                    distance::l2_rows(row(n), &centroids, &mut distances);
+                    nearest(&distances)
+                })
+                .collect()
+        };
+        let assigned = in_parts(rows, threads, part).concat();
+        let mut sums = vec![0.0f64; lists * dim];
+        let mut counts = vec![0usize; lists];
+        for (n, &list) in assigned.iter().enumerate() {
+            counts[list as usize] += 1;
+            let sums = &mut sums[list as usize * dim..][..dim];
+            sums.iter_mut().zip(row(n)).for_each(|(sum, &x)| *sum += f64::from(x));
+        }
+        for list in 0..lists {
+            let centroid = &mut centroids[list * dim..][..dim];
+            if counts[list] == 0 {
+                // A list that lost all its rows starts again at another row.
+                centroid.copy_from_slice(row((list * 31 + 7) % rows));
+                continue;
+            }
+            for (x, sum) in centroid.iter_mut().zip(&sums[list * dim..]) {
+                #[expect(clippy::cast_possible_truncation, reason = "a mean of floats is a float")]
+                let mean = (sum / counts[list] as f64) as f32;
+                *x = if mean.is_finite() { mean } else { 0.0 };
+            }
+        }
+    }
+    centroids
+}
+
+fn train_bits(
+    metric: Metric,
+    sample: &[&[u8]],
+    width: usize,
+    lists: usize,
+    threads: usize,
+    cancel: &AtomicBool,
+) -> Vec<u8> {
+    let rows = sample.len();
+    let mut centroids: Vec<u8> = (0..lists)
+        .flat_map(|list| sample.get(list * rows / lists).map_or(vec![0; width], |row| row.to_vec()))
+        .collect();
+    for _ in 0..ROUNDS {
+        if rows == 0 || cancel.load(Relaxed) {
+            break;
+        }
+        let part = |range: std::ops::Range<usize>| -> Vec<u32> {
+            let mut distances = vec![0.0; lists];
+            range
+                .map(|n| {
+                    bit_distances(metric, sample[n], &centroids, width, &mut distances);
+                    nearest(&distances)
+                })
+                .collect()
+        };
+        let assigned = in_parts(rows, threads, part).concat();
+        let mut votes = vec![0i32; lists * width * 8];
+        for (row, &list) in sample.iter().zip(&assigned) {
+            let votes = &mut votes[list as usize * width * 8..][..width * 8];
+            for (bit, vote) in votes.iter_mut().enumerate() {
+                *vote += if row[bit / 8] >> (bit % 8) & 1 == 1 { 1 } else { -1 };
+            }
+        }
+        let voted = votes.chunks_exact(8).map(|votes| {
+            let bits = votes.iter().enumerate();
+            bits.fold(0u8, |byte, (bit, &vote)| byte | u8::from(vote > 0) << bit)
+        });
+        let mut used = vec![false; lists];
+        assigned.iter().for_each(|&list| used[list as usize] = true);
+        for (n, byte) in voted.enumerate() {
+            if used[n / width.max(1)] {
+                centroids[n] = byte;
+            }
+        }
+    }
+    centroids
+}

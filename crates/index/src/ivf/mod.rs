@@ -1,0 +1,154 @@
+//! IVF: rows in lists around centroids; a search looks through the lists nearest to the query.
+//!
+//! Centroids are trained on a sample (`kmeans`). What a list holds beside its row numbers is for the
+//! family to say (`codes`): nothing, so that the vectors themselves are compared; 8-bit codes;
+//! product codes; or single bits. Rows found by code get exact scores. A search goes on past `nprobe` lists until
+//! it has seen `k` live rows, and a range search compares with all.
+//!
+//! Not here: sections of the container (`file`).
+
+mod bits;
+mod codes;
+mod file;
+pub(crate) mod kmeans;
+mod search;
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use milvus_kernel::Bitset;
+use milvus_types::{DataType, MetricType};
+
+use crate::brute::{range_into, row_number};
+use crate::compare::{Comparer, query_of};
+use crate::error::BuildError;
+use crate::index_type::IndexType;
+use crate::params::{IvfCodes, IvfParams, SearchParams};
+use crate::range::Range;
+use crate::score::Metric;
+use crate::section::Section;
+use crate::vector_index::{Hit, VectorIndex};
+use crate::vectors::{VectorData, VectorRef};
+
+use codes::Codes;
+pub(crate) use file::open;
+use kmeans::Centroids;
+
+/// Rows that a list must have on average; fewer lists are made where there are too few rows.
+const ROWS_OF_A_LIST: usize = 39;
+
+/// Lists over the rows of one segment.
+pub(crate) struct Ivf {
+    index_type: IndexType,
+    metric: Metric,
+    vectors: VectorData,
+    centroids: Centroids,
+    /// Where each list ends in `rows`.
+    ends: Section<u32>,
+    /// The rows of each list, list after list.
+    rows: Section<u32>,
+    /// Of the rows, in the order of `rows`.
+    codes: Codes,
+}
+
+/// Bytes of memory that building takes at its peak, without the vectors.
+pub(crate) fn estimate_bytes(params: &IvfParams, rows: usize, dim: usize) -> u64 {
+    let code = match params.codes {
+        IvfCodes::Vectors => 0,
+        IvfCodes::Sq8 => milvus_kernel::sq8::stride(dim),
+        IvfCodes::Product(params) => params.m * params.stages + 4,
+        IvfCodes::Bits => bits::padded(dim) / 8 + bits::FACTS * 4,
+    };
+    let sample = rows.min(params.nlist * kmeans::SAMPLE_OF_A_LIST).min(kmeans::MOST_SAMPLED);
+    let (rows, dim) = (rows as u64, dim as u64);
+    rows * (code as u64 + 16) + (sample as u64 + params.nlist as u64 * 3) * dim * 4 + (1 << 20)
+}
+
+/// Builds lists over `vectors` on `threads` threads.
+pub(crate) fn build(
+    index_type: IndexType,
+    metric: Metric,
+    params: &IvfParams,
+    vectors: VectorData,
+    threads: usize,
+    cancel: &AtomicBool,
+) -> Result<Ivf, BuildError> {
+    let rows = vectors.rows();
+    let lists = params.nlist.min(rows / ROWS_OF_A_LIST).max(1);
+    let centroids = Centroids::train(metric, &vectors, lists, threads, cancel);
+    let nearest = centroids.assign(metric, &vectors, threads, cancel);
+    if cancel.load(Relaxed) {
+        return Err(BuildError::Cancelled);
+    }
+    let mut order: Vec<u32> = (0..rows).map(row_number).collect();
+    order.sort_by_key(|&row| nearest[row as usize]);
+    let mut ends = vec![0u32; lists];
+    nearest.iter().for_each(|&list| ends[list as usize] += 1);
+    let mut end = 0;
+    for count in &mut ends {
+        end += *count;
+        *count = end;
+    }
+    let codes = {
+        let lists = (&*order, &*nearest, &centroids);
+        Codes::build(params.codes, metric, &vectors, lists, threads, cancel)
+    };
+    if cancel.load(Relaxed) {
+        return Err(BuildError::Cancelled);
+    }
+    Ok(Ivf { index_type, metric, vectors, centroids, ends: ends.into(), rows: order.into(), codes })
+}
+
+impl VectorIndex for Ivf {
+    fn search(
+        &self,
+        query: VectorRef<'_>,
+        k: usize,
+        params: &SearchParams,
+        live: Option<&Bitset>,
+        out: &mut Vec<Hit>,
+    ) {
+        search::search(self, query, k, params, live, out);
+    }
+
+    /// Compares with every live row: lists cannot promise to hold all that are in range.
+    fn range_search(
+        &self,
+        query: VectorRef<'_>,
+        range: &Range,
+        limit: usize,
+        live: Option<&Bitset>,
+        out: &mut Vec<Hit>,
+    ) {
+        let comparer = query_of(Comparer::new(self.metric, query, self.vectors.view(), &[]));
+        range_into(&comparer, self.rows(), live, range, limit, out);
+    }
+
+    fn rows(&self) -> usize {
+        self.vectors.rows()
+    }
+
+    fn data_type(&self) -> DataType {
+        self.vectors.data_type()
+    }
+
+    fn dim(&self) -> usize {
+        self.vectors.dim()
+    }
+
+    fn metric(&self) -> MetricType {
+        self.metric.metric_type()
+    }
+
+    fn index_type(&self) -> IndexType {
+        self.index_type
+    }
+
+    fn memory_bytes(&self) -> u64 {
+        self.centroids.bytes() + self.ends.bytes() + self.rows.bytes() + self.codes.bytes()
+    }
+
+    fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
+        file::write(self, out)
+    }
+}

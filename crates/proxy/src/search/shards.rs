@@ -1,0 +1,121 @@
+//! Asking every shard at once.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use milvus_base::Priority;
+use milvus_roles::{SearchReply, SearchRequest, ShardHit};
+use milvus_segment::{Cursor, GroupBy, GroupField, GroupValue};
+use milvus_types::{Collection, DataType, Result, Timestamp, VChannel};
+
+use super::group_by::Grouping;
+use super::merge::{Hit, Page, merge};
+use super::plan::ShardSearch;
+use crate::Proxy;
+use crate::cell::Key;
+
+/// When a read reads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    /// See every write up to here.
+    pub(crate) guarantee: Timestamp,
+    /// At exactly this snapshot; `None` for the freshest that the guarantee allows.
+    pub(crate) mvcc: Option<Timestamp>,
+}
+
+impl Proxy {
+    /// The page of hits of each query, best first, and the snapshot they were found in.
+    pub(crate) async fn search_shards(
+        &self,
+        collection: &Collection,
+        search: &ShardSearch,
+        moment: Moment,
+        page: Page,
+    ) -> Result<(Vec<Vec<Hit>>, Timestamp)> {
+        let shards = collection.vchannels.iter().map(|vchannel| {
+            self.streaming().search(request(collection, vchannel.clone(), search, moment))
+        });
+        let replies: Vec<SearchReply> =
+            join_all(shards).await.into_iter().collect::<Result<_>>()?;
+        let mvcc = replies.iter().map(|reply| reply.mvcc).max().unwrap_or(moment.guarantee);
+        let count: usize = replies.iter().flat_map(|reply| &reply.hits).map(Vec::len).sum();
+        let (nq, metric) = (search.queries.nq(), search.metric);
+        let merged = self
+            .compute(Priority::Search, count.saturating_mul(size_of::<Hit>()), move || {
+                let shards = replies.into_iter().enumerate().map(|(shard, reply)| {
+                    let queries = reply.hits.into_iter();
+                    queries.map(|hits| hits.into_iter().map(|hit| known(shard, hit)).collect())
+                        .collect()
+                });
+                Ok(merge(shards.collect(), nq, metric, page))
+            })
+            .await?;
+        Ok((merged, mvcc))
+    }
+}
+
+/// What one shard is asked.
+fn request(
+    collection: &Collection,
+    vchannel: VChannel,
+    search: &ShardSearch,
+    moment: Moment,
+) -> SearchRequest {
+    SearchRequest {
+        collection_id: collection.id,
+        vchannel,
+        partitions: search.partitions.clone(),
+        field: search.field.name.clone(),
+        metric: search.metric,
+        queries: Arc::clone(&search.queries),
+        k: search.params.k(),
+        params: search.params.search.clone(),
+        filter: search.filter.clone(),
+        range: search.range,
+        group_by: search.params.grouping.as_ref().map(group_by),
+        iterator: search.params.iterator,
+        after: search.after.as_ref().map(|end| Cursor {
+            score: end.score,
+            key: end.key.clone(),
+            element: end.element.filter(|_| search.elements),
+        }),
+        boosts: search.boosts.clone().map(Arc::new),
+        ignore_growing: search.params.ignore_growing,
+        guarantee: moment.guarantee,
+        mvcc: moment.mvcc,
+    }
+}
+
+fn group_by(grouping: &Grouping) -> GroupBy {
+    let field = |by: &super::group_by::GroupField| GroupField {
+        column: by.field.name.clone(),
+        path: by.path.clone(),
+        json_type: by.json_type.filter(|_| by.field.data_type == DataType::JSON),
+        strict_cast: by.strict_cast,
+    };
+    GroupBy {
+        fields: grouping.fields.iter().map(field).collect(),
+        size: grouping.size,
+        strict: grouping.strict,
+    }
+}
+
+fn known(shard: usize, hit: ShardHit) -> Hit {
+    Hit {
+        score: hit.score,
+        key: hit.key,
+        element: hit.element,
+        shard,
+        location: hit.location,
+        group: hit.group.map(|values| values.iter().map(key).collect()),
+    }
+}
+
+fn key(value: &GroupValue) -> Key {
+    match value {
+        GroupValue::Null => Key::Null,
+        GroupValue::Bool(value) => Key::Bool(*value),
+        GroupValue::Int(value) => Key::Int(*value),
+        GroupValue::VarChar(value) => Key::Text((&**value).into()),
+    }
+}
