@@ -38,7 +38,9 @@ impl<'a> Cell<'a> {
             DataType::Timestamp(TimeUnit::Microsecond, _) => {
                 Self::Int(column.as_primitive::<TimestampMicrosecondType>().value(row))
             }
-            DataType::Float32 => Self::Float(column.as_primitive::<Float32Type>().value(row).into()),
+            DataType::Float32 => {
+                Self::Float(column.as_primitive::<Float32Type>().value(row).into())
+            }
             DataType::Float64 => Self::Float(column.as_primitive::<Float64Type>().value(row)),
             DataType::Utf8 => Self::Text(column.as_string::<i32>().value(row)),
             _ => Self::Null,

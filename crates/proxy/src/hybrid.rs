@@ -21,7 +21,9 @@ use crate::rerank::{Ranker, params as rank_params};
 use crate::search::merge::{Hit, Page, better_first};
 use crate::search::params as search_params;
 use crate::search::placeholder;
-use crate::search::plan::{Asked, Draft, ShardSearch, Target, check_element_filter, check_loaded, draft};
+use crate::search::plan::{
+    Asked, Draft, ShardSearch, Target, check_element_filter, check_loaded, draft,
+};
 use crate::search::rank::{chosen, scored};
 use crate::search::shards::Moment;
 use crate::search::{Found, ignore_growing};
@@ -140,17 +142,7 @@ impl Proxy {
             searches.push(search);
         }
         let moment = self.moment(&target.collection, request.consistency, false).await?;
-        Ok(Planned {
-            target,
-            searches,
-            collapses,
-            elements,
-            ranker,
-            scorer,
-            rank,
-            output,
-            moment,
-        })
+        Ok(Planned { target, searches, collapses, elements, ranker, scorer, rank, output, moment })
     }
 
     async fn run_hybrid(&self, planned: &Planned) -> Result<SearchApiReply> {
@@ -158,9 +150,8 @@ impl Proxy {
         let group_size = rank.advanced.grouping.as_ref().map(|grouping| grouping.size);
         let found = planned.searches.iter().zip(&planned.collapses).map(async |(search, into)| {
             let page = Page { offset: 0, limit: search.params.k(), group_size };
-            let (mut hits, _) = self
-                .search_shards(&target.collection, search, planned.moment, page)
-                .await?;
+            let (mut hits, _) =
+                self.search_shards(&target.collection, search, planned.moment, page).await?;
             for query in &mut hits {
                 if group_size.is_some() {
                     query.sort_by(|a, b| better_first(a, b, search.metric));
@@ -249,8 +240,11 @@ fn ranker(request: &HybridSearchApiRequest, target: &Target) -> Result<(Scorer, 
     let schema = &target.collection.schema;
     let searches = request.searches.len();
     let ranker = match &request.function_score {
-        Some(score) => rank_params::of_function_score(score, schema, searches)?
-            .ok_or_else(|| Failure::parameter_invalid("rerank_builder: no rerank functions specified"))?,
+        Some(score) => {
+            rank_params::of_function_score(score, schema, searches)?.ok_or_else(|| {
+                Failure::parameter_invalid("rerank_builder: no rerank functions specified")
+            })?
+        }
         None => rank_params::of_legacy(&request.rank_params, searches)?,
     };
     Ok((rank_params::group_scorer(&request.rank_params)?, ranker))
@@ -289,12 +283,7 @@ fn check_controls(draft: &Draft, kind: &Kind) -> Result<()> {
     ))
 }
 
-fn check_group_by(
-    target: &Target,
-    drafts: &[Draft],
-    kinds: &[Kind],
-    elements: bool,
-) -> Result<()> {
+fn check_group_by(target: &Target, drafts: &[Draft], kinds: &[Kind], elements: bool) -> Result<()> {
     let Some(grouping) = drafts.first().and_then(|draft| draft.params.grouping.as_ref()) else {
         return Ok(());
     };

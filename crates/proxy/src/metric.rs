@@ -113,10 +113,11 @@ impl Metric {
             },
             Op::Min | Op::Max => {
                 let order = self.best.as_ref().map(|best| cell.compare(&cell_of(best)));
-                let better = match self.op {
-                    Op::Min => order.is_none_or(std::cmp::Ordering::is_lt),
-                    _ => order.is_none_or(std::cmp::Ordering::is_gt),
-                };
+                let better = order.is_none_or(if self.op == Op::Min {
+                    std::cmp::Ordering::is_lt
+                } else {
+                    std::cmp::Ordering::is_gt
+                });
                 if better {
                     self.best = value_of(cell);
                 }

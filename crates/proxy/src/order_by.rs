@@ -304,7 +304,10 @@ mod tests {
         );
         for (text, reason) in [
             ("nope", "order_by field 'nope' does not exist in collection schema"),
-            ("price:up", "invalid order direction 'up' for field 'price', expected 'asc' or 'desc'"),
+            (
+                "price:up",
+                "invalid order direction 'up' for field 'price', expected 'asc' or 'desc'",
+            ),
             ("json[invalid:asc", "order_by field 'json[invalid:asc' does not exist"),
             ("v", "order_by field 'v' has unsortable type FloatVector; supported types: bool,"),
             ("price:asc:first", "invalid null ordering 'first', expected 'nulls_first'"),
@@ -338,7 +341,8 @@ mod tests {
             rows.sort_by(|a, b| sorter.compare(*a, *b));
             rows
         };
-        let prices = || Arc::new(Int64Array::from(vec![Some(5), None, Some(1), Some(5)])) as ArrayRef;
+        let prices =
+            || Arc::new(Int64Array::from(vec![Some(5), None, Some(1), Some(5)])) as ArrayRef;
         assert_eq!(sorted("price", prices()), [2, 0, 3, 1]);
         assert_eq!(sorted("price:desc", prices()), [1, 0, 3, 2]);
         assert_eq!(sorted("price:desc:nulls_last", prices()), [0, 3, 2, 1]);

@@ -222,10 +222,9 @@ mod tests {
     #[test]
     fn struct_arrays_come_whole_or_in_parts() {
         let mut schema = schema(false);
-        schema.struct_fields.push(milvus_types::schema::StructField {
-            name: "s".to_owned(),
-            ..Default::default()
-        });
+        schema
+            .struct_fields
+            .push(milvus_types::schema::StructField { name: "s".to_owned(), ..Default::default() });
         for (id, sub) in [(110, "s[a]"), (111, "s[v]")] {
             schema.fields.push(FieldSchema {
                 id: FieldId(id),
@@ -235,8 +234,14 @@ mod tests {
             });
         }
         let read = |name: &str| parse(&[name.to_owned()], &schema, true).unwrap();
-        assert_eq!((columns(&read("s")), read("s").names), (strings(&["s[a]", "s[v]"]), strings(&["s"])));
-        assert_eq!((columns(&read("s[v]")), read("s[v]").names), (strings(&["s[v]"]), strings(&["s"])));
+        assert_eq!(
+            (columns(&read("s")), read("s").names),
+            (strings(&["s[a]", "s[v]"]), strings(&["s"]))
+        );
+        assert_eq!(
+            (columns(&read("s[v]")), read("s[v]").names),
+            (strings(&["s[v]"]), strings(&["s"]))
+        );
     }
 
     fn columns(output: &Output) -> Vec<String> {

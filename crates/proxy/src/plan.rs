@@ -135,8 +135,7 @@ pub(crate) fn times(collection: &Collection, params: &[KeyValue]) -> Result<Time
     let fields = param(params, "time_fields").unwrap_or_default();
     let fields = fields.split([',', ' ']).filter(|field| !field.is_empty());
     let fields: Vec<String> = fields.map(str::to_lowercase).collect();
-    const KNOWN: [&str; 7] =
-        ["year", "month", "day", "hour", "minute", "second", "microsecond"];
+    const KNOWN: [&str; 7] = ["year", "month", "day", "hour", "minute", "second", "microsecond"];
     if let Some(unknown) = fields.iter().find(|field| !KNOWN.contains(&field.as_str())) {
         return Err(Failure::parameter_invalid(format!(
             "unsupported field for extraction: {unknown}, fields should be seprated by ',' or ' '"

@@ -14,9 +14,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use milvus_expr::Plan;
 use milvus_roles::{QueryReply, QueryRequest, RowLocation};
-use milvus_types::{
-    Collection, Failure, PartitionId, PrimaryKey, PrimaryKeys, Result, Timestamp,
-};
+use milvus_types::{Collection, Failure, PartitionId, PrimaryKey, PrimaryKeys, Result, Timestamp};
 
 use crate::Proxy;
 use crate::api::{Context, OutputColumn, QueryApiReply, QueryApiRequest, TimeFormat};
@@ -77,8 +75,7 @@ impl Proxy {
         let mut output = output_fields::parse(&request.output_fields, schema, false)?;
         let group_by: Vec<&str> = params.group_by.iter().map(String::as_str).collect();
         let aggregates = !output.aggregates.is_empty();
-        let aggregation =
-            Aggregation::new(&request.output_fields, &group_by, &output, schema);
+        let aggregation = Aggregation::new(&request.output_fields, &group_by, &output, schema);
         check_order(&params.order_by, &group_by, aggregates)?;
         let order_by = order_by::parse_for_query(&params.order_by, schema)?;
         let aggregation = aggregation?;

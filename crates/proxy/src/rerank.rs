@@ -64,11 +64,14 @@ pub(crate) struct Ranked {
 
 /// Scores of `metric` between 0 and 1, larger is better.
 pub(crate) fn normalized(metric: MetricType) -> Turn {
-    match metric {
-        MetricType::Cosine => |score| (1.0 + score) * 0.5,
-        MetricType::Bm25 => |score| 2.0 * atan(score) / PI,
-        metric if metric.larger_is_better() => |score| 0.5 + atan(score) / PI,
-        _ => turned_round,
+    if metric == MetricType::Cosine {
+        |score| (1.0 + score) * 0.5
+    } else if metric == MetricType::Bm25 {
+        |score| 2.0 * atan(score) / PI
+    } else if metric.larger_is_better() {
+        |score| 0.5 + atan(score) / PI
+    } else {
+        turned_round
     }
 }
 

@@ -72,8 +72,7 @@ impl Proxy {
     async fn plan_search(&self, cx: &Context, request: SearchApiRequest) -> Result<Planned> {
         let limits = &self.options().limits;
         let collection = self.collection(cx, &request.collection_name).await?;
-        let target =
-            self.target(collection, &request.partition_names, &request.search_params)?;
+        let target = self.target(collection, &request.partition_names, &request.search_params)?;
         let schema = &target.collection.schema;
         let output = output_fields::parse(&request.output_fields, schema, true)?;
         by_keys::check(&request.input, &request.search_params, schema)?;
@@ -121,16 +120,7 @@ impl Proxy {
         }
         let mut search = self.finish(&target, draft, placeholder).await?;
         search.after = self.after(&target, search.params.cursor.as_ref());
-        Ok(Planned {
-            target,
-            search,
-            output,
-            aggregation,
-            ranker,
-            present,
-            moment,
-            first_page,
-        })
+        Ok(Planned { target, search, output, aggregation, ranker, present, moment, first_page })
     }
 
     /// Where the page before the one that `cursor` asks for ended.

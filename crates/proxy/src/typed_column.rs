@@ -44,9 +44,9 @@ pub(crate) fn typed_column(data_type: DataType, values: &[Option<Value>]) -> Arr
         DataType::Float => Arc::new(Float32Array::from_iter(
             values.iter().map(|value| cell_of_optional(value).number().map(|number| number as f32)),
         )),
-        DataType::Double => {
-            Arc::new(values.iter().map(|value| cell_of_optional(value).number()).collect::<Float64Array>())
-        }
+        DataType::Double => Arc::new(
+            values.iter().map(|value| cell_of_optional(value).number()).collect::<Float64Array>(),
+        ),
         _ => Arc::new(StringArray::from_iter(values.iter().map(|value| match value {
             Some(Value::VarChar(text)) => Some(text.as_str()),
             _ => None,

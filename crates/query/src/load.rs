@@ -19,8 +19,8 @@ use milvus_segment::{
     vector_data,
 };
 use milvus_storage::ObjectStore;
-use milvus_types::error::OrFailure;
 use milvus_types::columns::FIELD_ID;
+use milvus_types::error::OrFailure;
 use milvus_types::{
     Collection, CollectionId, DataType, ErrorCode, Failure, FieldSchema, MetricType, Result,
     SegmentId, Timestamp,

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use milvus_format::manifest::{ChannelCheckpoint, DeleteFile, IndexEntry, Manifest, SegmentEntry};
 use milvus_types::{
-    CollectionId, FieldId, IndexId, IndexMeta, IndexState, KeyValue, PartitionId, Result, SegmentId,
-    Timestamp, VChannel,
+    CollectionId, FieldId, IndexId, IndexMeta, IndexState, KeyValue, PartitionId, Result,
+    SegmentId, Timestamp, VChannel,
 };
 
 /// What a shard owner has written and now asks to be made part of the collection, in one step.

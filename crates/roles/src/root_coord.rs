@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use milvus_types::{
-    Collection, CollectionId, CollectionSchema, ConsistencyLevel, DatabaseId, FieldSchema, KeyValue,
-    Result, StructField, Timestamp,
+    Collection, CollectionId, CollectionSchema, ConsistencyLevel, DatabaseId, FieldSchema,
+    KeyValue, Result, StructField, Timestamp,
 };
 
 /// Hands out timestamps that never go back, not even over restarts.

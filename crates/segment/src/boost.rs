@@ -80,7 +80,6 @@ fn shares(rows: &Rows, random: &RandomScore, wanted: &[u32]) -> Result<Vec<f32>,
             }
         }
     };
-    #[expect(clippy::cast_possible_truncation, reason = "24 bits are what a float holds")]
     let share = |value: i64| {
         let mixed = mix(random.seed.cast_unsigned() ^ mix(value.cast_unsigned()));
         (mixed >> 40) as f32 / (1_u64 << 24) as f32

@@ -119,11 +119,11 @@ impl SealedSegment {
         }
         for SegmentIndex { field, index, .. } in &indexes {
             let got = index.rows() as u64;
-            covers(&format!("the index of {field}"), got, got == u64::from(len))?;
+            covers(&format!("the index of field {field}"), got, got == u64::from(len))?;
         }
         for index in &scalar_indexes {
             let got = index.rows() as u64;
-            covers(&format!("the index of {}", index.field()), got, got == u64::from(len))?;
+            covers(&format!("the index of field {}", index.field()), got, got == u64::from(len))?;
         }
         if let Some(keys) = &key_index {
             covers("the key index", keys.len() as u64, keys.len() as u64 == u64::from(len))?;

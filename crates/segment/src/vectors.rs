@@ -25,9 +25,9 @@ fn owned(buffer: Buffer) -> Mapped {
 
 /// The kind of a vector field's vectors: of lists, their elements'.
 pub fn vector_type(field: &FieldSchema) -> Option<DataType> {
-    let data_type = match field.data_type {
-        DataType::ArrayOfVector => field.element_type?,
-        other => other,
+    let data_type = match field.data_type == DataType::ArrayOfVector {
+        true => field.element_type?,
+        false => field.data_type,
     };
     (data_type.is_vector() && data_type != DataType::ArrayOfVector).then_some(data_type)
 }

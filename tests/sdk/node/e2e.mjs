@@ -103,7 +103,7 @@ const found = ok(
     data: vector(42),
     limit: 5,
     consistency_level: 'Strong',
-    output_fields: ['color', 'tags', 'extra', 'note', 'loose'],
+    output_fields: ['id', 'color', 'tags', 'extra', 'note', 'loose'],
   }),
 );
 assert.equal(found.results[0].id, '42');
@@ -157,7 +157,7 @@ for (const [what, rerank] of [
       ],
       rerank,
       limit: 4,
-      output_fields: ['color'],
+      output_fields: ['id', 'color'],
     }),
   );
   assert.equal(hybrid.results.length, 4);

@@ -58,7 +58,7 @@ with tempfile.TemporaryDirectory() as folder:
     command(f"insert file -c cli_e2e {rows}", expect=["Inserted successfully"])
     command("flush -c cli_e2e")
     command("create index", "cli_e2e", "vector", "by_vector", "FLAT", "L2", expect=["successfully"])
-    command("list indexes -c cli_e2e", expect=["by_vector"])
+    command("list indexes -c cli_e2e", expect=["vector", "FLAT"])
     command("load collection -c cli_e2e")
     command("show load_state -c cli_e2e", expect=["Loaded"])
     command("show collection -c cli_e2e", expect=["color", "VARCHAR"])

@@ -31,20 +31,15 @@ pub struct Placeholder {
 }
 
 /// What a search compares with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub enum SearchInput {
     /// Nothing, or bytes that do not decode.
+    #[default]
     Nothing,
     /// The decoded placeholder group.
     Vectors(Vec<Placeholder>),
     /// The vectors of these rows.
     Keys(PrimaryKeys),
-}
-
-impl Default for SearchInput {
-    fn default() -> Self {
-        Self::Nothing
-    }
 }
 
 /// One function of a function score.

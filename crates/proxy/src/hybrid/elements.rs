@@ -228,7 +228,10 @@ mod tests {
             ("[]", "element_scope must be a JSON object"),
             (r#"{"x": 1}"#, "unsupported element_scope key: x"),
             ("{}", "element_scope.collapse is required"),
-            (r#"{"collapse": {"strategy": "x"}}"#, "unsupported element_scope.collapse.strategy: x"),
+            (
+                r#"{"collapse": {"strategy": "x"}}"#,
+                "unsupported element_scope.collapse.strategy: x",
+            ),
             (
                 r#"{"collapse": {"strategy": "topk_sum"}}"#,
                 "element_scope.collapse.topk is required for strategy topk_sum",

@@ -276,11 +276,7 @@ impl Proxy {
 }
 
 /// With groups or aggregates, rows can be ordered by the fields that make groups only.
-pub(crate) fn check_order(
-    order_by: &str,
-    group_by: &[&str],
-    aggregates: bool,
-) -> Result<()> {
+pub(crate) fn check_order(order_by: &str, group_by: &[&str], aggregates: bool) -> Result<()> {
     if group_by.is_empty() && !aggregates {
         return Ok(());
     }
@@ -383,7 +379,11 @@ mod tests {
     #[test]
     fn what_cannot_be_computed_is_refused_with_milvus_texts() {
         for (asked, group_by, reason) in [
-            (&["brand", "count(*)"][..], &[][..], "output field 'brand' is not allowed: when using aggregation"),
+            (
+                &["brand", "count(*)"][..],
+                &[][..],
+                "output field 'brand' is not allowed: when using aggregation",
+            ),
             (&["n"], &["brand"], "output field 'n' is not allowed: when using GROUP BY"),
             (&["count(*)"], &["price"], "group by field price has unsupported data type Double"),
             (&["count(*)"], &["v"], "group by field v has unsupported data type FloatVector"),

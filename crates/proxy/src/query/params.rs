@@ -96,11 +96,7 @@ pub(crate) fn parse(params: &[KeyValue], limits: &Limits, pk_type: PkType) -> Re
     })
 }
 
-fn cursor(
-    params: &[KeyValue],
-    iterator: bool,
-    pk_type: PkType,
-) -> Result<Option<ElementCursor>> {
+fn cursor(params: &[KeyValue], iterator: bool, pk_type: PkType) -> Result<Option<ElementCursor>> {
     const KEY: &str = "query_iter_last_pk";
     const ELEMENT: &str = "query_iter_last_element_offset";
     let (key, element) = (param(params, KEY), param(params, ELEMENT));

@@ -94,9 +94,7 @@ fn rrf(k: Option<&str>) -> Result<Ranker> {
     match text.parse::<f64>() {
         Err(_) => invalid(format!("{text} is not a number")),
         Ok(k) if k > 0.0 && k < 16384.0 => Ok(Ranker::Rrf { k }),
-        Ok(_) => Err(Failure::parameter_invalid(
-            "The rank params k should be in range (0, 16384)",
-        )),
+        Ok(_) => Err(Failure::parameter_invalid("The rank params k should be in range (0, 16384)")),
     }
 }
 
@@ -133,9 +131,9 @@ fn number(params: &[KeyValue], key: &str) -> Result<Option<f64>> {
         None => Ok(None),
         Some(text) => match text.parse::<f64>() {
             Ok(number) => Ok(Some(number)),
-            Err(_) => {
-                Err(Failure::parameter_invalid(format!("decay param {key}: {text} is not a number")))
-            }
+            Err(_) => Err(Failure::parameter_invalid(format!(
+                "decay param {key}: {text} is not a number"
+            ))),
         },
     }
 }
@@ -297,9 +295,8 @@ mod tests {
         let weighted = Ranker::Weighted { weights: vec![0.5, 1.0], normalize: true };
         let params = [("reranker", "weighted"), ("weights", "[0.5, 1]"), ("norm_score", "True")];
         assert_eq!(of(&[], &params).unwrap(), Some(weighted.clone()));
-        let legacy = |strategy, params| {
-            of_legacy(&pairs(&[("strategy", strategy), ("params", params)]), 2)
-        };
+        let legacy =
+            |strategy, params| of_legacy(&pairs(&[("strategy", strategy), ("params", params)]), 2);
         let text = r#"{"weights": [0.5, 1.0], "norm_score": true}"#;
         assert_eq!(legacy("weighted", text).unwrap(), weighted);
         assert_eq!(legacy("rrf", r#"{"k": 7}"#).unwrap(), Ranker::Rrf { k: 7.0 });

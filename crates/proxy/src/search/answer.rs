@@ -39,9 +39,9 @@ impl Proxy {
         let keys = PrimaryKeys::from_keys(schema.pk_type(), hits.iter().map(|hit| &hit.key));
         let places: Vec<Place> = hits.iter().map(Hit::place).collect();
         let columns = self.output_columns(collection, found.output, &keys, &places).await?;
-        let elements = found.elements.then(|| {
-            hits.iter().map(|hit| hit.element.map_or(0, i64::from)).collect::<Vec<_>>()
-        });
+        let elements = found
+            .elements
+            .then(|| hits.iter().map(|hit| hit.element.map_or(0, i64::from)).collect::<Vec<_>>());
         Ok(SearchApiReply {
             collection_name: collection.name.clone(),
             nq: i64::try_from(topks.len()).unwrap_or(i64::MAX),

@@ -61,9 +61,12 @@ fn boost(
     };
     let weight = param(params, "weight")
         .ok_or_else(|| plan_failed("must set weight params for weight scorer"))?;
-    let weight = weight.parse::<f32>().ok().filter(|weight| weight.is_finite()).ok_or_else(|| {
-        plan_failed(format!("parse function scorer weight params failed: {weight} is not a number"))
-    })?;
+    let weight =
+        weight.parse::<f32>().ok().filter(|weight| weight.is_finite()).ok_or_else(|| {
+            plan_failed(format!(
+                "parse function scorer weight params failed: {weight} is not a number"
+            ))
+        })?;
     let random = param(params, "random_score").map(|text| random(text, schema)).transpose()?;
     Ok(Boost { filter, weight, random })
 }
@@ -84,7 +87,10 @@ fn random(text: &str, schema: &CollectionSchema) -> Result<RandomScore> {
             let field = schema.field(name).ok_or_else(|| {
                 let failure = Failure::with_fields(ErrorCode::FieldNotFound, &[("field", name)]);
                 let failure = failure.context("random seed field not found");
-                Failure::new(failure.code, format!("failed to create query plan: {}", failure.reason))
+                Failure::new(
+                    failure.code,
+                    format!("failed to create query plan: {}", failure.reason),
+                )
             })?;
             if field.data_type != DataType::Int64 {
                 return Err(refused(format!(
@@ -133,7 +139,10 @@ mod tests {
             ("random_score", r#"{"seed": 7, "field": "n"}"#),
         ];
         let boosts = read(&all, &[("boost_mode", "Sum")]).unwrap().unwrap();
-        assert_eq!((boosts.boost_mode, boosts.function_mode), (BoostMode::Sum, BoostMode::Multiply));
+        assert_eq!(
+            (boosts.boost_mode, boosts.function_mode),
+            (BoostMode::Sum, BoostMode::Multiply)
+        );
         let one = &boosts.functions[0];
         assert_eq!((one.weight, one.random.as_ref().unwrap().seed), (1.5, 7));
         assert!(one.filter.is_some());

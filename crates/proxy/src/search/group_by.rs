@@ -106,10 +106,7 @@ pub(crate) fn parse(params: &[KeyValue], schema: &CollectionSchema) -> Result<Op
 }
 
 /// The field that `name` means, and the identifier of the value within it if it is not the whole.
-fn field<'n>(
-    name: &'n str,
-    schema: &CollectionSchema,
-) -> Result<(FieldSchema, Option<&'n str>)> {
+fn field<'n>(name: &'n str, schema: &CollectionSchema) -> Result<(FieldSchema, Option<&'n str>)> {
     let brackets = name.contains('[') && name.contains(']');
     let base = if brackets { name.split('[').next().unwrap_or_default() } else { name };
     match (schema.field(name).or_else(|| schema.field(base)), schema.dynamic_field()) {
@@ -134,9 +131,9 @@ fn size(text: Option<&str>) -> Result<usize> {
         Some(size) if size <= 0 => {
             format!("input group size:{size} is negative, failed to do search_groupby")
         }
-        Some(size) if size > MAX_GROUP_SIZE => format!(
-            "input group size:{size} exceeds configured max group size:{MAX_GROUP_SIZE}"
-        ),
+        Some(size) if size > MAX_GROUP_SIZE => {
+            format!("input group size:{size} exceeds configured max group size:{MAX_GROUP_SIZE}")
+        }
         Some(size) => return Ok(usize::try_from(size).unwrap_or(1)),
     };
     Err(Failure::parameter_invalid(refusal))
@@ -159,7 +156,8 @@ pub(crate) fn check_types(grouping: &Grouping) -> Result<()> {
     for group in &grouping.fields {
         let data_type = group.field.data_type;
         if data_type == DataType::JSON {
-            let known = |t: DataType| t.is_integer() || matches!(t, DataType::Bool | DataType::VarChar);
+            let known =
+                |t: DataType| t.is_integer() || matches!(t, DataType::Bool | DataType::VarChar);
             if let Some(unknown) = group.json_type.filter(|json_type| !known(*json_type)) {
                 return Err(Failure::parameter_invalid(format!(
                     "unsupported json_type {} for JSON group by",

@@ -139,9 +139,8 @@ impl Iterators {
     pub(crate) fn remember(&self, token: &str, bound: f32, end: End) {
         let mut known = self.0.lock();
         let at = known.iter().position(|(name, _)| name == token);
-        let (token, mut pages) = at
-            .and_then(|at| known.remove(at))
-            .unwrap_or_else(|| (token.to_owned(), Vec::new()));
+        let (token, mut pages) =
+            at.and_then(|at| known.remove(at)).unwrap_or_else(|| (token.to_owned(), Vec::new()));
         if pages.len() == PAGES {
             pages.remove(0);
         }

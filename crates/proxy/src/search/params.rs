@@ -410,7 +410,10 @@ mod tests {
         let top = ("topk", "1");
         let group = ("group_by_field", "a");
         for (given, reason) in [
-            (vec![top, group, ("iterator", "True")], "Not allowed to do groupBy when doing iteration"),
+            (
+                vec![top, group, ("iterator", "True")],
+                "Not allowed to do groupBy when doing iteration",
+            ),
             (
                 vec![top, group, ("params", r#"{"radius": 1}"#)],
                 "Not allowed to do range-search when doing search-group-by",

@@ -247,7 +247,8 @@ mod tests {
             (DataType::BinaryVector, 100, vec![1]),
         ] {
             let two = [&vector[..], &vector];
-            let decoded = decoded(&field(data_type, None, "8"), MetricType::Ip, kind, &two).unwrap();
+            let decoded =
+                decoded(&field(data_type, None, "8"), MetricType::Ip, kind, &two).unwrap();
             assert_eq!((decoded.nq(), decoded.data.rows()), (2, 2));
             assert_eq!((decoded.data.data_type(), decoded.data.dim()), (data_type, 8));
         }

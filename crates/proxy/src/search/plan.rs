@@ -75,8 +75,7 @@ fn mismatch<T>(what: impl std::fmt::Display) -> Result<T> {
 pub(crate) fn draft(target: &Target, asked: &Asked<'_>, proxy: &Proxy) -> Result<Draft> {
     let schema = &target.collection.schema;
     let name = params::anns_field(asked.params, schema)?;
-    let params =
-        params::parse(asked.params, schema, &proxy.options().limits, asked.advanced)?;
+    let params = params::parse(asked.params, schema, &proxy.options().limits, asked.advanced)?;
     params.check_collection(target.collection.id)?;
     if let Some(field) = schema.field(&name) {
         params::check_grouping(&params, field)?;
@@ -110,7 +109,9 @@ pub(crate) fn check_elements(target: &Target, draft: &Draft, kind: i32) -> Resul
     let params = &draft.params;
     let lists = placeholder::is_lists(kind);
     if lists && params.is_range() {
-        return mismatch("range search is not supported for multi-search-multi on embedding list fields");
+        return mismatch(
+            "range search is not supported for multi-search-multi on embedding list fields",
+        );
     }
     if lists && params.iterator {
         return mismatch(
@@ -127,7 +128,9 @@ pub(crate) fn check_elements(target: &Target, draft: &Draft, kind: i32) -> Resul
         return Ok(());
     };
     if lists {
-        return mismatch("group by is not supported for multi-search-multi on embedding list fields");
+        return mismatch(
+            "group by is not supported for multi-search-multi on embedding list fields",
+        );
     }
     let key = schema.primary_key().map(|field| field.id);
     if grouping.fields.iter().any(|group| Some(group.field.id) != key) {
@@ -179,8 +182,8 @@ impl Proxy {
         check_index_params(&index, &params)?;
         let range = check_range_params(metric, &params.search).or_failure()?;
         let bytes = placeholder.values.iter().map(bytes::Bytes::len).sum();
-        let elements = field.data_type == DataType::ArrayOfVector
-            && !placeholder::is_lists(placeholder.kind);
+        let elements =
+            field.data_type == DataType::ArrayOfVector && !placeholder::is_lists(placeholder.kind);
         let of = field.clone();
         let queries = self
             .compute(milvus_base::Priority::Search, bytes, move || {
@@ -276,9 +279,8 @@ fn metric(index: &IndexMeta, asked: Option<&str>) -> Result<MetricType> {
         Failure::internal(format!("index {} has unknown metric type {name}", index.name))
     })?;
     // `MAX_SIM` is the short name of `MAX_SIM_COSINE`.
-    let plain = |metric| match metric {
-        MetricType::MaxSim => MetricType::MaxSimCosine,
-        other => other,
+    let plain = |metric| {
+        if metric == MetricType::MaxSim { MetricType::MaxSimCosine } else { metric }
     };
     match asked.map(str::to_uppercase).filter(|asked| !asked.is_empty()) {
         Some(asked) if MetricType::parse(&asked).map(plain) != Some(plain(metric)) => {

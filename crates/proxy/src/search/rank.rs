@@ -50,9 +50,8 @@ pub(crate) fn scored(
     lists: &[Vec<Hit>],
     input: impl Fn(usize, usize) -> Option<(ArrayRef, usize)>,
 ) -> Fused {
-    let ranking = |hits: &Vec<Hit>| -> Ranking {
-        hits.iter().map(|hit| (hit.id(), hit.score)).collect()
-    };
+    let ranking =
+        |hits: &Vec<Hit>| -> Ranking { hits.iter().map(|hit| (hit.id(), hit.score)).collect() };
     let rankings: Vec<Ranking> = lists.iter().map(ranking).collect();
     let mut fused = fuse(ranker, metrics, &rankings);
     if let Ranker::Decay(decay) = ranker {

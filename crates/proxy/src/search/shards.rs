@@ -44,7 +44,8 @@ impl Proxy {
             .compute(Priority::Search, count.saturating_mul(size_of::<Hit>()), move || {
                 let shards = replies.into_iter().enumerate().map(|(shard, reply)| {
                     let queries = reply.hits.into_iter();
-                    queries.map(|hits| hits.into_iter().map(|hit| known(shard, hit)).collect())
+                    queries
+                        .map(|hits| hits.into_iter().map(|hit| known(shard, hit)).collect())
                         .collect()
                 });
                 Ok(merge(shards.collect(), nq, metric, page))

@@ -99,11 +99,7 @@ async fn what_milvus_refuses_is_refused_in_its_words() {
             &[("limit", "1"), ("strategy", "weighted"), ("params", r#"{"weights": [1, 1]}"#)],
             "the length of weights param mismatch with ann search requests",
         ),
-        (
-            vec![one(); 1025],
-            &[("limit", "1")],
-            "maximum of ann search requests is 1024",
-        ),
+        (vec![one(); 1025], &[("limit", "1")], "maximum of ann search requests is 1024"),
     ] {
         let error = hybrid(&house, searches, params).await.unwrap_err();
         assert!(error.reason.starts_with(reason), "{error}");

@@ -119,11 +119,7 @@ async fn what_milvus_refuses_is_refused_in_its_words() {
             "failed to create query plan: failed to get field schema by name: fieldName(nope) not \
              found: invalid parameter: invalid parameter",
         ),
-        (
-            &[("topk", "1"), ("hints", "nope")],
-            &[],
-            "hints: nope not supported: invalid parameter",
-        ),
+        (&[("topk", "1"), ("hints", "nope")], &[], "hints: nope not supported: invalid parameter"),
         (
             &[("topk", "1"), ("timezone", "Mars/Olympus")],
             &[],

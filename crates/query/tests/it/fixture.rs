@@ -145,8 +145,7 @@ impl Fixture {
     pub(crate) fn spec(&self, params: Vec<KeyValue>, mvcc: u64) -> Arc<SearchSpec> {
         let queries = Arc::new(Queries::floats(vec![1.0, 0.0], 2).unwrap());
         let filter = self.filter("");
-        let spec =
-            SearchSpec::new("vector", MetricType::L2, queries, 3, filter, Timestamp(mvcc));
+        let spec = SearchSpec::new("vector", MetricType::L2, queries, 3, filter, Timestamp(mvcc));
         Arc::new(SearchSpec { params, ..spec })
     }
 }

@@ -4,6 +4,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use milvus_base::Purpose;
 use milvus_roles::{QueryNode, SegmentDeletes};
+use milvus_segment::Expiry;
 use milvus_types::{ErrorCode, KeyValue, PrimaryKeys, SegmentId, Timestamp};
 
 use crate::fixture::{Fixture, ROWS, SEGMENT, found};
@@ -16,10 +17,14 @@ async fn a_loaded_segment_answers_every_kind_of_read() {
     assert_eq!(found(&service, &fixture, 500).await, [2, 3, 4]);
 
     let all = fixture.filter("");
-    let count = service.count(&[SEGMENT], all.clone(), Timestamp(600), Expiry::default()).await.unwrap();
+    let count =
+        service.count(&[SEGMENT], all.clone(), Timestamp(600), Expiry::default()).await.unwrap();
     assert_eq!(count, ROWS.unsigned_abs() - 2);
     let keys = PrimaryKeys::Int64(vec![1299, 1001, 1002, 5].into());
-    let selected = service.select(&[SEGMENT], all, Some(keys), Timestamp(600), Expiry::default(), None).await.unwrap();
+    let selected = service
+        .select(&[SEGMENT], all, Some(keys), Timestamp(600), Expiry::default(), None)
+        .await
+        .unwrap();
     assert_eq!(selected[0].1.rows, [2, 299]);
     let rows = service.fetch(SEGMENT, &[7, 2], &["id".to_owned()]).await.unwrap();
     assert_eq!(rows.column(0).as_primitive::<Int64Type>().values(), &[1007, 1002]);
@@ -53,7 +58,9 @@ async fn deletes_survive_the_replacement_of_files() {
 async fn what_is_not_loaded_says_so() {
     let fixture = Fixture::new().await;
     let (service, governor) = fixture.serve().await;
-    let other = service.count(&[SEGMENT, SegmentId(8)], fixture.filter(""), Timestamp(1), Expiry::default()).await;
+    let other = service
+        .count(&[SEGMENT, SegmentId(8)], fixture.filter(""), Timestamp(1), Expiry::default())
+        .await;
     assert_eq!(other.unwrap_err().reason, "segment not loaded[segment=8]");
     service.release_segment(SEGMENT).await.unwrap();
     service.release_segment(SEGMENT).await.unwrap();

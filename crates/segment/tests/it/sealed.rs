@@ -131,7 +131,7 @@ fn parts_of_another_segment_are_refused() {
             parts.file.timestamps = parts.file.timestamps.slice(0, 998);
             parts.deletes.clear();
         }),
-        "the index of vector of segment 7 covers 1000 rows, the columns have 998"
+        "the index of field 104 of segment 7 covers 1000 rows, the columns have 998"
     );
     let with_key = |id, name: &str, data_type| {
         let key = FieldSchema {

@@ -103,7 +103,11 @@ fn batch(schema: &SegmentSchema, keys: &[i64]) -> RecordBatch {
         .build()
         .unwrap();
     let brain = Buffer::from_vec(bytes(&dense(DataType::BFloat16Vector, keys)));
-    let small = Int8Array::from_iter_values(numbers(keys).iter().map(|x| *x as i8));
+    let small = keys.iter().flat_map(|key| {
+        let first = if is_null(*key) { 0 } else { i8::try_from(*key).unwrap() };
+        std::iter::once(first).chain([0; DIM - 1])
+    });
+    let small = Int8Array::from_iter_values(small);
     let bits = Buffer::from_vec(
         keys.iter()
             .map(|key| if is_null(*key) { 0 } else { u8::try_from(*key).unwrap() })

@@ -12,10 +12,8 @@ use pb::metric_value::Value as Metric;
 
 /// The levels that a request asks for.
 pub fn from_wire(spec: common::SearchAggregationSpec) -> AggregationSpec {
-    let metric = |metric: common::MetricAggSpec| MetricSpec {
-        op: metric.op,
-        field_name: metric.field_name,
-    };
+    let metric =
+        |metric: common::MetricAggSpec| MetricSpec { op: metric.op, field_name: metric.field_name };
     let order = |order: common::OrderSpec| SortSpec {
         name: order.key,
         direction: order.direction,
@@ -120,11 +118,8 @@ mod tests {
         };
         let read = from_wire(spec);
         assert_eq!(read.sub_aggregation.map(|sub| sub.fields), Some(vec!["b".to_owned()]));
-        let named = |value| NamedValue {
-            field_id: FieldId(100),
-            field_name: "a".to_owned(),
-            value,
-        };
+        let named =
+            |value| NamedValue { field_id: FieldId(100), field_name: "a".to_owned(), value };
         let one = Bucket {
             key: vec![named(Some(Value::Int64(7))), named(None)],
             count: 2,

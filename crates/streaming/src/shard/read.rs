@@ -11,9 +11,7 @@ use milvus_roles::{
     FetchRequest, QueryReply, QueryRequest, RowLocation, SearchReply, SearchRequest, SegmentHits,
 };
 use milvus_segment::{Expiry, SearchSpec, Segment};
-use milvus_types::{
-    ErrorCode, Failure, PartitionId, PrimaryKey, Result, SegmentId, Timestamp,
-};
+use milvus_types::{ErrorCode, Failure, PartitionId, PrimaryKey, Result, SegmentId, Timestamp};
 
 use super::Shard;
 use super::distribution::ReadSet;
@@ -128,7 +126,10 @@ impl Shard {
                 return Ok(Vec::new());
             }
             let (filter, keys) = (request.filter.clone(), request.keys.clone());
-            self.parts.query.select(&sealed, filter, keys, mvcc, expiry.clone(), request.limit).await
+            self.parts
+                .query
+                .select(&sealed, filter, keys, mvcc, expiry.clone(), request.limit)
+                .await
         };
         let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
         found.extend(served);

@@ -84,7 +84,7 @@ impl Folding<'_> {
             for row in rows {
                 match source {
                     Source::All => metric.add_row(),
-                    source => metric.add(self.read(*source, row)),
+                    Source::Score | Source::Field(_) => metric.add(self.read(*source, row)),
                 }
             }
             metric.result().map(|value| (alias.clone(), value))
@@ -123,7 +123,11 @@ impl Folding<'_> {
         let hit = |row: &&Row| BucketHit {
             key: row.key.clone(),
             score: row.score,
-            fields: self.output.iter().map(|(field, column)| shown(field, column, row.at)).collect(),
+            fields: self
+                .output
+                .iter()
+                .map(|(field, column)| shown(field, column, row.at))
+                .collect(),
         };
         sorted.iter().take(hits.size).map(hit).collect()
     }
@@ -196,10 +200,8 @@ mod tests {
             field(102, "price", DataType::Double),
         ];
         let schema = CollectionSchema { fields, ..CollectionSchema::default() };
-        let metric = |op: &str, name: &str| MetricSpec {
-            op: op.to_owned(),
-            field_name: name.to_owned(),
-        };
+        let metric =
+            |op: &str, name: &str| MetricSpec { op: op.to_owned(), field_name: name.to_owned() };
         let by = |name: &str, direction: &str| SortSpec {
             name: name.to_owned(),
             direction: direction.to_owned(),
@@ -238,7 +240,8 @@ mod tests {
             })
             .collect();
         let prices = Arc::new(Float64Array::from_iter_values((0..30).map(price))) as ArrayRef;
-        let years = Arc::new(Int64Array::from_iter_values((0..30).map(|i| 2000 + i % 2))) as ArrayRef;
+        let years =
+            Arc::new(Int64Array::from_iter_values((0..30).map(|i| 2000 + i % 2))) as ArrayRef;
         let columns = HashMap::from([(FieldId(102), prices)]);
         let output = [(field(101, "year", DataType::Int64), years)];
         let buckets = compute(&plan, &rows, &columns, &output);

@@ -1,7 +1,7 @@
 //! What a search aggregation asks for, resolved against the schema, with Milvus's texts.
 
 use milvus_expr::parse_identifier;
-use milvus_types::{CollectionSchema, DataType, FieldId, Failure, FieldSchema, Result};
+use milvus_types::{CollectionSchema, DataType, Failure, FieldId, FieldSchema, Result};
 
 use crate::api::{AggregationSpec, MetricSpec, SortSpec, TopHitsSpec};
 use crate::metric::Op;
@@ -130,9 +130,7 @@ impl Builder<'_> {
         }
         let size = spec.size.max(1);
         if spec.search_size > 0 && spec.search_size < size {
-            return invalid(
-                "search_aggregation search_size must be greater than or equal to size",
-            );
+            return invalid("search_aggregation search_size must be greater than or equal to size");
         }
         let fields = self.keys(&spec.fields)?;
         let metrics = spec.metrics.iter().map(|(alias, metric)| self.metric(alias, metric));
@@ -148,7 +146,10 @@ impl Builder<'_> {
         let mut fields: Vec<FieldSchema> = Vec::with_capacity(names.len());
         for name in names {
             let field = self.field(name).map_err(|failure| {
-                Failure::new(failure.code, format!("invalid group_by field \"{name}\": {}", failure.reason))
+                Failure::new(
+                    failure.code,
+                    format!("invalid group_by field \"{name}\": {}", failure.reason),
+                )
             })?;
             self.supported(name, &field, "group_by field")?;
             if field.data_type.is_floating() {
@@ -220,7 +221,10 @@ impl Builder<'_> {
             } else {
                 let field = self.field(name).map_err(|failure| {
                     let reason = failure.reason;
-                    Failure::new(failure.code, format!("invalid top_hits.sort field \"{name}\": {reason}"))
+                    Failure::new(
+                        failure.code,
+                        format!("invalid top_hits.sort field \"{name}\": {reason}"),
+                    )
                 })?;
                 self.supported(name, &field, "top_hits.sort field")?;
                 self.column(field)
@@ -264,10 +268,7 @@ impl Builder<'_> {
     }
 }
 
-fn order(
-    criterion: &SortSpec,
-    metrics: &[(String, Op, Source)],
-) -> Result<(BucketKey, bool)> {
+fn order(criterion: &SortSpec, metrics: &[(String, Op, Source)]) -> Result<(BucketKey, bool)> {
     let key = match criterion.name.trim() {
         "" => return invalid("order key is empty"),
         "_count" => BucketKey::Count,
@@ -339,17 +340,26 @@ mod tests {
         };
         let sorted = |name: &str| {
             let sort = vec![SortSpec { name: name.to_owned(), ..SortSpec::default() }];
-            AggregationSpec { top_hits: Some(TopHitsSpec { size: 1, sort }), ..level(&["brand"], 1) }
+            AggregationSpec {
+                top_hits: Some(TopHitsSpec { size: 1, sort }),
+                ..level(&["brand"], 1)
+            }
         };
         for (spec, reason) in [
             (level(&["nope"], 1), "field \"nope\" not found in schema"),
-            (level(&["price"], 1), "FLOAT / DOUBLE fields are not supported with search_aggregation"),
+            (
+                level(&["price"], 1),
+                "FLOAT / DOUBLE fields are not supported with search_aggregation",
+            ),
             (
                 level(&["json"], 1),
                 "JSON / dynamic fields are not yet supported with search_aggregation",
             ),
             (level(&["brand", "brand"], 1), "duplicated group_by field \"brand\" in one level"),
-            (level(&["brand"], 2_000_000), "number of search_aggregation result entries is too large"),
+            (
+                level(&["brand"], 2_000_000),
+                "number of search_aggregation result entries is too large",
+            ),
             (metric("median", "price"), "unsupported metric op \"median\""),
             (metric("sum", "*"), "field_name '*' only supports count op"),
             (metric("sum", "brand"), "aggregation operator sum does not support data type VarChar"),

@@ -244,6 +244,7 @@ fn vector_field(data_type: DataType, dim: usize) -> FieldSchema {
 }
 
 /// The column of these vectors: bytes where there is one.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others are bytes")]
 fn dense_column(field: &FieldSchema, rows: &[Option<Vec<u8>>], width: usize) -> ArrayRef {
     let bytes: Vec<u8> =
         rows.iter().flat_map(|row| row.clone().unwrap_or_else(|| vec![0; width])).collect();

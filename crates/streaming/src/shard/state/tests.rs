@@ -51,8 +51,11 @@ fn keys(list: &[i64]) -> PrimaryKeys {
 }
 
 fn rows(state: &ShardState, list: &[i64]) -> RecordBatch {
-    RecordBatch::try_new(state.schema.arrow().clone(), vec![Arc::new(Int64Array::from(list.to_vec()))])
-        .unwrap()
+    RecordBatch::try_new(
+        state.schema.arrow().clone(),
+        vec![Arc::new(Int64Array::from(list.to_vec()))],
+    )
+    .unwrap()
 }
 
 fn apply(state: &mut ShardState, timestamp: u64, body: &Body) -> Effects {
@@ -176,9 +179,8 @@ fn timestamps_of_rows_are_those_of_their_records() {
     let mut state = state();
     insert(&mut state, 10, PARTITION, &[1, 2]);
     insert(&mut state, 20, PARTITION, &[3]);
-    let stamps: Vec<u64> = state.growing[0]
-        .segment
-        .chunks()
+    let (_, chunks) = state.growing[0].segment.chunks().unwrap();
+    let stamps: Vec<u64> = chunks
         .iter()
         .flat_map(|chunk: &milvus_format::RowChunk| {
             let stamps: &UInt64Array = &chunk.timestamps;
@@ -186,4 +188,27 @@ fn timestamps_of_rows_are_those_of_their_records() {
         })
         .collect();
     assert_eq!(stamps, [10, 10, 20]);
+}
+
+#[test]
+fn a_committed_segment_is_flushed_though_its_memory_still_answers() {
+    let mut state = state();
+    insert(&mut state, 10, PARTITION, &[1, 2, 3]);
+    let set = state.seal().unwrap();
+    let id = set.segments[0];
+    add_flushed(&mut state, id.0, &[1, 2, 3]);
+    state.commit(&set.segments);
+    assert!(state.flushing.is_empty());
+    assert_eq!(state.committed.len(), 1);
+
+    // A delete reaches both copies, and the next set has it once.
+    delete(&mut state, 20, &[2]);
+    assert_eq!(dead(&state.committed[0].segment.deletes().rows), [(1, 20)]);
+    assert_eq!(dead(&state.flushed[&id].unpersisted), [(1, 20)]);
+    let next = state.seal().unwrap();
+    assert!(next.segments.is_empty());
+    assert_eq!(next.deletes, [(id, vec![(1, Timestamp(20))])]);
+
+    assert_eq!(state.keep_partitions(HashSet::from([OTHER])), [id], "named once");
+    assert!(state.committed.is_empty() && state.flushed.is_empty());
 }
