@@ -11,7 +11,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         .disable_comments(["."])
         // Columns of numbers stay the bytes that came in; see `packed`.
         .extern_path(".milvus.proto.schema.FloatArray", "crate::packed::FloatArray")
-        .extern_path(".milvus.proto.schema.DoubleArray", "crate::packed::DoubleArray");
+        .extern_path(".milvus.proto.schema.DoubleArray", "crate::packed::DoubleArray")
+        // Its maps keep empty values; see `flush`.
+        .extern_path(".milvus.proto.milvus.FlushResponse", "crate::flush::FlushResponse");
     tonic_prost_build::configure()
         // The API has an RPC called `Connect`, which the transport's own `connect` would hide.
         .build_transport(false)

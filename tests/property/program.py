@@ -72,7 +72,7 @@ class Program:
         for f in self.fields:
             params = dict(f.type.params)
             if f.default is not None:
-                params["default_value"] = f.default
+                params["default_value"] = f.type.default_on_wire(f.default)
             schema.add_field(f.name, f.type.data_type, nullable=f.nullable, **params)
         index = client.prepare_index_params()
         index.add_index("vector", index_type="FLAT", metric_type="L2")

@@ -7,6 +7,7 @@ conditions meet rows.
 import json
 import struct
 
+import numpy as np
 from pymilvus import DataType
 
 WORDS = ["", "a", "ab", "abc", "b", "ba", "cab", "Ünï", "日本", "a%b", "x_y", "zz top", "ab\\c"]
@@ -14,6 +15,15 @@ WORDS = ["", "a", "ab", "abc", "b", "ba", "cab", "Ünï", "日本", "a%b", "x_y"
 
 def float32(value):
     return struct.unpack("f", struct.pack("f", value))[0]
+
+
+# pymilvus sends a default value with the type that numpy gives it.
+NUMPY = {
+    DataType.INT8: np.int8,
+    DataType.INT16: np.int16,
+    DataType.INT32: np.int32,
+    DataType.FLOAT: np.float32,
+}
 
 
 class Type:
@@ -28,6 +38,9 @@ class Type:
 
     def __repr__(self):
         return self.name
+
+    def default_on_wire(self, value):
+        return NUMPY.get(self.data_type, lambda same: same)(value)
 
 
 def _ints(low, high):

@@ -2,8 +2,10 @@
 //!
 //! `server` alone speaks it. The messages are Milvus's, number for number; two of them,
 //! [`packed::FloatArray`] and [`packed::DoubleArray`], keep their values as the bytes that came in,
-//! so that a vector is not copied when a request is decoded.
+//! so that a vector is not copied when a request is decoded; [`flush::FlushResponse`] keeps empty map
+//! values.
 
+pub mod flush;
 pub mod packed;
 
 macro_rules! generated {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use milvus_proto::flush::{FlushResponse, SegmentsEntry};
 use milvus_proto::{milvus as pb, schema};
 use milvus_proxy::api::{FlushStateRequest, FlushedCollection};
 use milvus_types::{ErrorCode, Failure, Result, SegmentId, Timestamp};
@@ -9,14 +10,14 @@ use milvus_types::{ErrorCode, Failure, Result, SegmentId, Timestamp};
 use super::call::Call;
 use crate::wire::status::success;
 
-pub(super) async fn flush(call: &Call<'_>, request: pb::FlushRequest) -> Result<pb::FlushResponse> {
+pub(super) async fn flush(call: &Call<'_>, request: pb::FlushRequest) -> Result<FlushResponse> {
     let cx = call.context(&request.db_name);
     let flushed = call.proxy.flush(&cx, &request.collection_names).await?;
-    Ok(pb::FlushResponse {
+    Ok(FlushResponse {
         status: Some(success()),
         db_name: cx.db_name,
-        coll_seg_i_ds: by_name(&flushed, |one| segment_ids(&one.ticket.sealed)),
-        flush_coll_seg_i_ds: by_name(&flushed, |one| segment_ids(&one.ticket.flushed)),
+        coll_seg_i_ds: segments(&flushed, |one| &one.ticket.sealed),
+        flush_coll_seg_i_ds: segments(&flushed, |one| &one.ticket.flushed),
         coll_seal_times: by_name(&flushed, |one| {
             i64::try_from(one.seal_time_ms / 1000).unwrap_or(i64::MAX)
         }),
@@ -71,6 +72,15 @@ fn by_name<T>(
     flushed.iter().map(|one| (one.name.clone(), value(one))).collect()
 }
 
-fn segment_ids(segments: &[SegmentId]) -> schema::LongArray {
-    schema::LongArray { data: segments.iter().map(|segment| segment.0).collect() }
+fn segments(
+    flushed: &[FlushedCollection],
+    of: impl Fn(&FlushedCollection) -> &[SegmentId],
+) -> Vec<SegmentsEntry> {
+    flushed
+        .iter()
+        .map(|one| SegmentsEntry {
+            key: one.name.clone(),
+            value: schema::LongArray { data: of(one).iter().map(|id| id.0).collect() },
+        })
+        .collect()
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use milvus_base::Drain;
 use milvus_proto::common::Status as WireStatus;
+use milvus_proto::flush::FlushResponse;
 use milvus_proto::milvus as pb;
 use milvus_proto::milvus::milvus_service_server::MilvusService;
 use milvus_proxy::Proxy;
@@ -122,7 +123,7 @@ rpcs! {
     upsert, "Upsert" => insert::upsert(pb::UpsertRequest) -> pb::MutationResult;
     delete, "Delete" => delete::delete(pb::DeleteRequest) -> pb::MutationResult;
 
-    flush, "Flush" => flush::flush(pb::FlushRequest) -> pb::FlushResponse;
+    flush, "Flush" => flush::flush(pb::FlushRequest) -> FlushResponse;
     get_flush_state, "GetFlushState" => flush::state(pb::GetFlushStateRequest) -> pb::GetFlushStateResponse;
     flush_all, "FlushAll" => flush::flush_all(pb::FlushAllRequest) -> pb::FlushAllResponse;
     get_flush_all_state, "GetFlushAllState" => flush::all_state(pb::GetFlushAllStateRequest) -> pb::GetFlushAllStateResponse;

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use milvus_proto::flush::FlushResponse;
 use milvus_proto::{common as pb, milvus};
 use milvus_types::{ErrorCode, Failure};
 
@@ -126,6 +127,12 @@ impl Reply for milvus::AlterCollectionSchemaResponse {
     }
 }
 
+impl Reply for FlushResponse {
+    fn with_status(status: pb::Status) -> Self {
+        Self { status: Some(status), ..Default::default() }
+    }
+}
+
 /// It has no place for a status.
 impl Reply for milvus::DummyResponse {
     fn with_status(_: pb::Status) -> Self {
@@ -161,7 +168,6 @@ replies!(
     DescribeDatabaseResponse,
     DescribeIndexResponse,
     FlushAllResponse,
-    FlushResponse,
     GetCollectionStatisticsResponse,
     GetCompactionPlansResponse,
     GetCompactionStateResponse,
