@@ -57,11 +57,11 @@ with tempfile.TemporaryDirectory() as folder:
     command("list collections", expect=["cli_e2e"])
     command(f"insert file -c cli_e2e {rows}", expect=["Inserted successfully"])
     command("flush -c cli_e2e")
-    command("create index", "cli_e2e", "vector", "by_vector", "FLAT", "L2", expect=["successfully"])
-    command("list indexes -c cli_e2e", expect=["vector", "FLAT"])
+    command("create index", "cli_e2e", "vector", "by_vector", "HNSW", "L2", 16, 64, expect=["successfully"])
+    command("list indexes -c cli_e2e", expect=["vector", "HNSW"])
     command("load collection -c cli_e2e")
     command("show load_state -c cli_e2e", expect=["Loaded"])
-    command("show collection -c cli_e2e", expect=["color", "VARCHAR"])
+    command("show collection -c cli_e2e", expect=["color", "max_length: 32"])
     command("show collection_stats -c cli_e2e", expect=["20"])
     command("show replicas -c cli_e2e")
     command("show query_segment_info -c cli_e2e")
@@ -74,10 +74,10 @@ with tempfile.TemporaryDirectory() as folder:
         expect=["red", "4"],
     )
     command(
-        "search", "cli_e2e", "vector", "[3.0, 1.0, 0.0, 0.5]", "", "", "2", "", "", "id,color", "",
+        "search", "cli_e2e", "vector", "[3.0, 1.0, 0.0, 0.5]", 64, "", "", 2, "", "", "id,color", "",
         expect=["green"],
     )
-    command("delete alias -a other_name -y")
+    command("delete alias -a other_name")
     command("release collection -c cli_e2e")
     command("rename collection -old cli_e2e -new cli_renamed")
     command("delete collection -c cli_renamed -y")
