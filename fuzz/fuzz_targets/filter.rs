@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, Float32Array, Int8Array, Int32Array, Int64Array,
+    ArrayRef, BinaryArray, BooleanArray, Float32Array, Int8Array, Int64Array,
     ListArray, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int32Type;

@@ -108,7 +108,7 @@ pub struct NotBoolean {
 
 /// A function that is not among those called by name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("function {signature} not found")]
+#[error("function {signature} not found.")]
 pub struct FunctionNotFound {
     /// Its name and the types of its arguments.
     pub signature: String,

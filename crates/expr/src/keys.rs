@@ -7,6 +7,7 @@ use milvus_types::{FieldId, Value};
 use crate::ast::CompareOp;
 use crate::column::Column;
 use crate::literal::Literal;
+use crate::pattern::Pattern;
 use crate::predicate::Predicate;
 
 /// The values, without repetition; `None` if nothing is known.
@@ -47,19 +48,51 @@ fn literals(predicate: &Predicate, field: FieldId) -> Option<Vec<Literal>> {
     }
 }
 
-/// How many equalities of the field must hold in every row that passes.
-pub(crate) fn equalities(predicate: &Predicate, field: FieldId) -> usize {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "no other condition is an equality")]
+/// Whether rows that pass have one value of the field; the name of what may not be said of it.
+pub(crate) fn isolates(predicate: &Predicate, field: FieldId) -> Result<bool, &'static str> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "other conditions say nothing of a key")]
     match predicate {
-        Predicate::Compare { column, op: CompareOp::Equal, .. } => is(column, field).into(),
-        Predicate::Term { column, values } => (is(column, field) && values.len() == 1).into(),
-        Predicate::And(children) => children.iter().map(|child| equalities(child, field)).sum(),
-        Predicate::RandomSample { predicate: Some(predicate), .. }
-        | Predicate::ElementFilter { predicate: Some(predicate), .. } => {
-            equalities(predicate, field)
+        Predicate::Compare { column, op, .. } if is(column, field) => match op {
+            CompareOp::Equal => Ok(true),
+            CompareOp::NotEqual => Err("NotEqual"),
+            CompareOp::Less => Err("LessThan"),
+            CompareOp::LessEqual => Err("LessEqual"),
+            CompareOp::Greater => Err("GreaterThan"),
+            CompareOp::GreaterEqual => Err("GreaterEqual"),
+        },
+        Predicate::Term { column, values } if is(column, field) => {
+            if values.len() == 1 {
+                Ok(true)
+            } else {
+                Err("IN")
+            }
         }
-        _ => 0,
+        Predicate::Range { column, .. } if is(column, field) => Err("BinaryRange"),
+        Predicate::Match { column, pattern } if is(column, field) => Err(match pattern {
+            Pattern::Exact(_) => return Ok(true),
+            Pattern::Prefix(_) => "PrefixMatch",
+            Pattern::Suffix(_) => "PostfixMatch",
+            Pattern::Contains(_) => "InnerMatch",
+            Pattern::Wildcards(_) => "Match",
+            Pattern::Regex(_) => "RegexMatch",
+        }),
+        Predicate::And(children) => any_isolates(children, field),
+        Predicate::Or(children) => match any_isolates(children, field)? {
+            true => Err("OR"),
+            false => Ok(false),
+        },
+        Predicate::Not(child) => match isolates(child, field)? {
+            true => Err("NOT"),
+            false => Ok(false),
+        },
+        Predicate::RandomSample { predicate: Some(predicate), .. }
+        | Predicate::ElementFilter { predicate: Some(predicate), .. } => isolates(predicate, field),
+        _ => Ok(false),
     }
+}
+
+fn any_isolates(children: &[Predicate], field: FieldId) -> Result<bool, &'static str> {
+    children.iter().try_fold(false, |found, child| Ok(isolates(child, field)? || found))
 }
 
 /// Whether `column` is the whole of `field`.

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use memchr::memmem::Finder;
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use regex_syntax::hir::{Hir, HirKind};
 
 use crate::error::TypeError;
@@ -40,9 +40,10 @@ impl Pattern {
         Ok(Self::Wildcards(pieces(pattern)?.into()))
     }
 
-    /// The pattern of `=~ pattern`.
+    /// The pattern of `=~ pattern`; `.` is any character, a line break too.
     pub(crate) fn regex(pattern: &str) -> Result<Self, TypeError> {
-        let regex = Regex::new(pattern).map_err(|error| {
+        let built = RegexBuilder::new(pattern).dot_matches_new_line(true).build();
+        let regex = built.map_err(|error| {
             // The last line says what is wrong; those before it draw the place.
             let text = error.to_string();
             let last = text.lines().last().unwrap_or_default();

@@ -137,10 +137,10 @@ impl Plan {
         keys::values(&self.0.predicate, field)
     }
 
-    /// How many conditions `field == x` every row that passes must satisfy, lists of one value
-    /// included: isolation by partition key asks for exactly one.
-    pub fn equalities(&self, field: FieldId) -> usize {
-        keys::equalities(&self.0.predicate, field)
+    /// Whether a condition `field == x` holds in every row that passes, which isolation by partition
+    /// key asks for; the name of the first condition that says something else of the field.
+    pub fn isolates(&self, field: FieldId) -> Result<bool, &'static str> {
+        keys::isolates(&self.0.predicate, field)
     }
 
     /// The condition on elements of a struct array, if the plan has an `element_filter`.

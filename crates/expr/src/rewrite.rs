@@ -91,9 +91,12 @@ fn merge_lists(children: Vec<Predicate>, negated: bool) -> Vec<Predicate> {
 fn listed(child: Predicate, negated: bool) -> Result<(Column, Vec<Literal>), Predicate> {
     let equal = if negated { CompareOp::NotEqual } else { CompareOp::Equal };
     match child {
-        // Of an element that is not there neither `==` nor `!=` holds: no list says the same.
+        // Of an element that is not there neither `==` nor `!=` holds, nor of a JSON value that is no
+        // list and a list: no list of values says the same.
         Predicate::Compare { column, op, value }
-            if op == equal && !(negated && column.is_subscripted()) =>
+            if op == equal
+                && !(negated
+                    && (column.is_subscripted() || matches!(value, Literal::Array(_)))) =>
         {
             Ok((column, vec![value]))
         }

@@ -26,6 +26,8 @@ pub(crate) fn overlay(old: &str, new: &str) -> String {
             None => merged.push((key, value)),
         }
     }
+    // A merged object has its keys in order, as Milvus writes it.
+    merged.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
     object(merged)
 }
 

@@ -11,7 +11,7 @@ use crate::literal::{self, Literal};
 use crate::pattern::Pattern;
 use crate::predicate::{Operand, Predicate};
 
-use super::typed::{Typed, type_name};
+use super::typed::Typed;
 use super::{Checker, Result, in_template, not_boolean};
 
 /// How near to 0 or 1 a sample's factor may not be.
@@ -198,7 +198,7 @@ impl<'e, 'a> Checker<'e, 'a> {
     fn call(&mut self, name: &str, args: &'e [Expr<'a>]) -> Result<Predicate> {
         let name = name.to_lowercase();
         let args = args.iter().map(|arg| self.visit(arg)).collect::<Result<Vec<_>>>()?;
-        let types: Vec<_> = args.iter().map(|arg| type_name(arg.operand_type())).collect();
+        let types: Vec<_> = args.iter().map(|arg| signature_name(arg.operand_type())).collect();
         let not_found = || {
             PlanError::from(FunctionNotFound { signature: format!("{name}({})", types.join(", ")) })
         };
@@ -314,5 +314,26 @@ fn minimum_should_match(text: &str) -> Result<i64, TypeError> {
         ..1 => Err(TypeError::MinimumShouldMatchLow { value }),
         1..=1000 => Ok(value),
         1001.. => Err(TypeError::MinimumShouldMatchHigh { value }),
+    }
+}
+
+/// What a function's signature calls a type, in the message about one that does not exist.
+fn signature_name(data_type: Option<DataType>) -> &'static str {
+    match data_type {
+        None => "none",
+        Some(DataType::Bool) => "bool",
+        Some(DataType::Int8) => "int8_t",
+        Some(DataType::Int16) => "int16_t",
+        Some(DataType::Int32) => "int32_t",
+        Some(DataType::Int64) => "int64_t",
+        Some(DataType::Float) => "float",
+        Some(DataType::Double) => "double",
+        Some(DataType::Timestamptz) => "timestamptz",
+        Some(DataType::String) => "string",
+        Some(DataType::VarChar) => "varChar",
+        Some(DataType::Array) => "array",
+        Some(DataType::JSON) => "json",
+        Some(DataType::Geometry) => "geometry",
+        Some(other) => other.name(),
     }
 }

@@ -124,6 +124,8 @@ impl JsonTest {
                 };
                 return op.holds(Some((length as i64).cmp(want)));
             }
+            // What is no list is neither equal nor unequal to one.
+            (Kind::Compare(_, Literal::Array(_)), None) => return false,
             (Kind::Compare(op, _) | Kind::Arith { op, .. }, None) => {
                 return *op == CompareOp::NotEqual;
             }
@@ -227,6 +229,7 @@ fn compare(op: CompareOp, value: &Json<'_>, want: &Literal) -> bool {
                 | CompareOp::GreaterEqual => false,
             };
         }
+        (_, Literal::Array(_)) => return false,
         _ => None,
     };
     op.holds(ordering)

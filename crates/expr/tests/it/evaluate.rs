@@ -143,6 +143,10 @@ fn json_paths() {
         ("json['l'][1] == 2", vec![1]),
         ("json['l'][9] != 2", vec![1, 2, 3, 4]),
         ("json['l'] == [[1, 2], 5]", vec![4]),
+        // A row without a list is neither equal nor unequal to one.
+        ("json['l'] != [[1, 2], 5]", vec![1, 2]),
+        ("json['l'] != [7] and json['l'] != [8]", vec![1, 2, 4]),
+        ("json['a'] != [1]", vec![]),
         ("0 < json['a'] < 2", vec![1, 2]),
         ("json['a'] + 1 == 2", vec![1, 2]),
         ("json['a'] * 2.0 > 1", vec![1, 2]),

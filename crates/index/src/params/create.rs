@@ -155,7 +155,7 @@ fn kind(
     let dim = field.dim;
     Ok(match index_type {
         IndexType::Flat | IndexType::BinFlat => BuildKind::Flat,
-        IndexType::AutoIndex => auto(field.vector_type(), metric),
+        IndexType::AutoIndex => auto(field.vector_type(), metric)?,
         IndexType::Hnsw => {
             if params.text("refine").is_some_and(|refine| !refine.eq_ignore_ascii_case("false")) {
                 let text = "refine is not supported for this index";
@@ -220,14 +220,12 @@ fn kind(
 }
 
 /// What AUTOINDEX is over vectors of `data_type`.
-fn auto(data_type: DataType, metric: MetricType) -> BuildKind {
+fn auto(data_type: DataType, metric: MetricType) -> Result<BuildKind, IndexParamError> {
     if data_type == DataType::SparseFloatVector {
-        BuildKind::Sparse
-    } else if check_bits(metric).is_err() {
-        BuildKind::Flat
-    } else {
-        BuildKind::Graph(AUTO)
+        return Ok(BuildKind::Sparse);
     }
+    check_bits(metric)?;
+    Ok(BuildKind::Graph(AUTO))
 }
 
 /// Checks that bits can be indexed by `metric` other than by comparing all.

@@ -80,6 +80,17 @@ fn bytes_are_iso_and_little_endian() {
 }
 
 #[test]
+fn coordinates_that_are_no_numbers_are_refused() {
+    let mut bytes = from_wkt("POINT (1 2)").unwrap();
+    for bad in [f64::NAN, f64::INFINITY] {
+        bytes.splice(5..13, bad.to_le_bytes());
+        assert!(matches!(check(&bytes), Err(GeometryError::Wkb { offset: 13, .. })), "{bad}");
+    }
+    assert_eq!(to_wkt(&from_wkt("POINT Z EMPTY").unwrap()).as_deref(), Ok("POINT Z EMPTY"));
+    assert!(from_wkt("POINT (1e999 0)").is_err());
+}
+
+#[test]
 fn envelopes() {
     let of = |text: &str| envelope(&from_wkt(text).unwrap());
     assert_eq!(of("LINESTRING Z (0 5 9, 3 -1 9)"), Some([0.0, -1.0, 3.0, 5.0]));

@@ -175,12 +175,23 @@ impl Reader<'_> {
     }
 
     fn flat(&mut self, points: usize, layout: Layout) -> Result<Flat, GeometryError> {
-        (0..points * layout.stride()).map(|_| self.f64()).collect()
+        (0..points * layout.stride())
+            .map(|_| match self.f64()? {
+                coordinate if coordinate.is_finite() => Ok(coordinate),
+                _ => Err(self.error("coordinate is not a finite number")),
+            })
+            .collect()
     }
 
     fn point(&mut self, layout: Layout) -> Result<Flat, GeometryError> {
-        let flat = self.flat(1, layout)?;
-        Ok(if flat.iter().all(|coordinate| coordinate.is_nan()) { Vec::new() } else { flat })
+        let start = self.at;
+        let is_nan: Result<Vec<bool>, _> =
+            (0..layout.stride()).map(|_| self.f64().map(f64::is_nan)).collect();
+        if is_nan?.iter().all(|is_nan| *is_nan) {
+            return Ok(Vec::new());
+        }
+        self.at = start;
+        self.flat(1, layout)
     }
 
     fn line(&mut self, layout: Layout) -> Result<Flat, GeometryError> {
