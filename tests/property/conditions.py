@@ -5,73 +5,23 @@ JSON (a missing path is False, but True for `!=` and `not in`) and arrays are th
 """
 
 import datetime
-import operator
-import re
 
-from .values import WORDS, float32, literal
-
-COMPARE = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-MISSING = object()
-
-
-class Condition:
-    def __init__(self, text, truth):
-        self.text, self.truth = text, truth
-
-
-def negate(child):
-    def truth(row):
-        value = child.truth(row)
-        return None if value is None else not value
-
-    return Condition(f"not ({child.text})", truth)
-
-
-def both(children):
-    def truth(row):
-        values = [child.truth(row) for child in children]
-        return False if False in values else None if None in values else True
-
-    return Condition(" and ".join(f"({child.text})" for child in children), truth)
-
-
-def either(children):
-    def truth(row):
-        values = [child.truth(row) for child in children]
-        return True if True in values else None if None in values else False
-
-    return Condition(" or ".join(f"({child.text})" for child in children), truth)
-
-
-def of_value(name, text, test):
-    """A condition on one field that is unknown where the field is null."""
-    return Condition(text, lambda row: None if row[name] is None else test(row[name]))
-
-
-def member(name, values, negated):
-    """`in` or `not in`; of an empty list it is a constant, whatever the field holds."""
-    text = f"{name} {'not in' if negated else 'in'} {literal(values)}"
-    if not values:
-        return Condition(text, lambda row: negated)
-    return of_value(name, text, lambda v: (v in values) != negated)
-
-
-def like_regex(pattern):
-    out, chars = "", iter(pattern)
-    for char in chars:
-        if char == "\\":
-            out += re.escape(next(chars, "\\"))
-        else:
-            out += {"%": ".*", "_": "."}.get(char) or re.escape(char)
-    return re.compile(out, re.DOTALL)
-
+from . import arithmetic, geometry, structs
+from .logic import (
+    COMPARE,
+    MISSING,
+    Condition,
+    both,
+    either,
+    json_at,
+    json_class,
+    like_regex,
+    member,
+    negate,
+    of_value,
+)
+from .templates import slot as literal
+from .values import WORDS, float32
 
 def null_check(field, rng):
     name = field.name
@@ -93,8 +43,21 @@ def on_bool(field, rng):
     return of_value(name, f"{name} {op} {literal(value)}", lambda v: COMPARE[op](v, value))
 
 
+def long_list(field, rng):
+    """`in` of some hundred values, a few of which are there."""
+    values = [field.type.make(rng) for _ in range(3)] + [rng.randint(-100, 100) for _ in range(rng.randint(50, 300))]
+    rng.shuffle(values)
+    return member(field.name, values, rng.random() < 0.5)
+
+
 def on_number(field, rng):
     name, make = field.name, field.type.make
+    if rng.random() < 0.2:
+        if field.type.name != "float":
+            return (arithmetic.on_int if field.type.kind == "int" else arithmetic.on_double)(field, rng)
+        return long_list(field, rng)
+    if rng.random() < 0.1:
+        return long_list(field, rng)
     is_int = field.type.kind == "int"
     value = make(rng) if is_int or rng.random() < 0.7 else rng.randint(-5, 5)
     shape = rng.random()
@@ -124,6 +87,8 @@ def on_number(field, rng):
 
 def on_string(field, rng):
     name, value, shape = field.name, rng.choice(WORDS), rng.random()
+    if shape < 0.12:
+        return arithmetic.on_text(field, rng)
     if shape < 0.35:
         op = rng.choice(list(COMPARE))
         want = value.encode()
@@ -131,6 +96,8 @@ def on_string(field, rng):
     if shape < 0.7:
         return like(name, name, rng)
     values = [rng.choice(WORDS) for _ in range(rng.randint(0, 4))]
+    if rng.random() < 0.2:
+        values += [f"w{number}" for number in range(rng.randint(50, 200))]
     return member(name, values, rng.random() < 0.5)
 
 
@@ -152,25 +119,6 @@ def on_instant(field, rng):
     return of_value(name, text, lambda v: COMPARE[op](instant(v) + shift, want))
 
 
-def json_at(value, path):
-    for key in path:
-        if isinstance(key, str):
-            if not isinstance(value, dict) or key not in value:
-                return MISSING
-        elif not isinstance(value, list) or key >= len(value):
-            return MISSING
-        value = value[key]
-    return MISSING if value is None else value
-
-
-def json_class(value):
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return "number"
-    return type(value).__name__
-
-
 def same_json(left, right):
     """JSON equality: 1 == 1.0, but true is not 1, at any depth."""
     if json_class(left) != json_class(right):
@@ -182,11 +130,32 @@ def same_json(left, right):
     return left == right
 
 
+def json_subject(field, path, rng):
+    """A path as it is written; that of a dynamic key may start with its bare name."""
+    steps = [f'["{key}"]' if isinstance(key, str) else f"[{key}]" for key in path]
+    if field.type.kind == "dynamic" and rng.random() < 0.7:
+        return path[0] + "".join(steps[1:])
+    return field.name + "".join(steps)
+
+
 def on_json(field, rng):
     name = field.name
     path = rng.choice([("a",), ("b",), ("n",), ("a", "c"), ("b", 0), ("missing",)])
-    subject = name + "".join(f'["{key}"]' if isinstance(key, str) else f"[{key}]" for key in path)
+    subject = json_subject(field, path, rng)
     shape = rng.random()
+    if rng.random() < 0.1:
+        return arithmetic.on_json(name, subject, path, rng)
+    if rng.random() < 0.1:
+        values, negated = rng.sample([0, 1, 2, 1.5, "a", "abc", True], rng.randint(1, 4)), rng.random() < 0.5
+        one_type = [value for value in values if json_class(value) == json_class(values[0])]
+        text = f"{subject} {'not in' if negated else 'in'} {literal(one_type)}"
+        return of_value(name, text, lambda v: any(same_json(json_at(v, path), item) for item in one_type) != negated)
+    if rng.random() < 0.1:
+        regex = like_regex("a%")
+        text = f"{subject} like {literal('a%')}"
+        return of_value(name, text, lambda v: isinstance(json_at(v, path), str) and bool(regex.fullmatch(json_at(v, path))))
+    if rng.random() < 0.1:
+        return of_value(name, f"{subject} is null", lambda v: json_at(v, path) is MISSING)
     if shape < 0.15:
         return of_value(name, f"exists {subject}", lambda v: json_at(v, path) is not MISSING)
     if shape < 0.35:
@@ -244,6 +213,10 @@ def on_array(field, rng):
         test = all if every else any
         return of_value(name, f"{call}({name}, {literal(items)})", lambda v: test(item in v for item in items))
     place, value = rng.randint(0, 3), element.make(rng)
+    if rng.random() < 0.3 and kind != "bool":
+        values, negated = [element.make(rng) for _ in range(3)], rng.random() < 0.5
+        text = f"{name}[{place}] {'not in' if negated else 'in'} {literal(values)}"
+        return of_value(name, text, lambda v: (place < len(v) and v[place] in values) != negated)
     op = rng.choice(["==", "!="] if kind == "bool" else list(COMPARE))
 
     def compare(v):
@@ -263,12 +236,15 @@ BY_KIND = {
     "string": on_string,
     "instant": on_instant,
     "json": on_json,
+    "dynamic": on_json,
+    "geometry": geometry.on_geometry,
+    "struct": structs.on_struct,
 }
 
 
 def leaf(fields, rng):
     field = rng.choice(fields)
-    if rng.random() < 0.12:
+    if rng.random() < 0.12 and field.type.kind not in ("dynamic", "struct"):
         return null_check(field, rng)
     return BY_KIND.get(field.type.kind, on_array)(field, rng)
 
@@ -281,3 +257,12 @@ def condition(fields, rng, depth=3):
         return negate(condition(fields, rng, depth - 1))
     children = [condition(fields, rng, depth - 1) for _ in range(rng.choice([2, 2, 3]))]
     return both(children) if shape < 0.8 else either(children)
+
+
+def question(fields, rng):
+    """A whole filter: deep now and then, with an element filter at its end if there is a struct."""
+    wanted = condition(fields, rng, 6 if rng.random() < 0.1 else 3)
+    arrays = [field for field in fields if field.type.kind == "struct"]
+    if arrays and rng.random() < 0.2:
+        return structs.filtered(arrays[0], rng, wanted)
+    return wanted

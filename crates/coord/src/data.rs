@@ -83,6 +83,10 @@ impl DataCoordinator {
         let mut indexes: HashMap<CollectionId, Vec<Arc<IndexMeta>>> = HashMap::new();
         let listed = parts.catalogue.list_indexes().await.map_err(|error| Failure::from(&error))?;
         for index in listed {
+            if !is_of_something(&parts, &index.entry) {
+                remove_orphan(&parts, &index.entry).await?;
+                continue;
+            }
             indexes.entry(index.collection_id).or_default().push(Arc::new(index.entry));
         }
         for list in indexes.values_mut() {
@@ -144,8 +148,7 @@ impl DataCoordinator {
     ) -> Result<Arc<Manifest>> {
         let id = commit.collection_id;
         let data = self.clone();
-        let manifest =
-            self.commit(id, move |manifest| data.flush_edits(manifest, commit)).await?;
+        let manifest = self.commit(id, move |manifest| data.flush_edits(manifest, commit)).await?;
         self.schedule_builds(id);
         Ok(manifest)
     }
@@ -328,4 +331,19 @@ impl DataCoordinator {
         stats.pending_builds = self.builds.pending() as u64;
         stats
     }
+}
+
+/// Whether the field that `index` is of exists.
+fn is_of_something(parts: &Parts, index: &IndexMeta) -> bool {
+    let collection = parts.root.by_id(index.collection_id);
+    collection.is_ok_and(|collection| collection.schema.field_by_id(index.field_id).is_some())
+}
+
+/// A stop between the end of a field or a collection and that of its indexes leaves some.
+async fn remove_orphan(parts: &Parts, index: &IndexMeta) -> Result<()> {
+    tracing::info!(
+        collection = %index.collection_id, index = %index.name, "index of a dropped field removed"
+    );
+    let removed = parts.catalogue.remove::<IndexMeta>(&(index.collection_id, index.id)).await;
+    removed.map_err(|error| Failure::from(&error))
 }

@@ -7,9 +7,9 @@ use futures::future::join_all;
 use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest};
 use milvus_meta::Catalogue;
 use milvus_roles::{
-    Alias, CollectionChange, CreateCollection, CreateIndex, DataCoord, DataNode, Database, FlushCommit, FlushTicket,
-    IdAllocator, IndexProgress, LoadRequest, LoadStatus, OpenChannel, PropertyChange, QueryCoord, RootCoord,
-    SegmentStatus, Streaming, TimestampOracle,
+    Alias, CollectionChange, CreateCollection, CreateIndex, DataCoord, DataNode, Database,
+    FlushCommit, FlushTicket, IdAllocator, IndexProgress, LoadRequest, LoadStatus, OpenChannel,
+    PropertyChange, QueryCoord, RootCoord, SegmentStatus, Streaming, TimestampOracle,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::limits::Limits;

@@ -14,13 +14,9 @@ pub(crate) use databases::apply;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use milvus_meta::{
-    Catalogue, CatalogueTransaction, CollectionEntry, CollectionState, CommitError,
-};
+use milvus_meta::{Catalogue, CatalogueTransaction, CollectionEntry, CollectionState, CommitError};
 use milvus_roles::Database;
-use milvus_types::{
-    Collection, CollectionId, DatabaseId, ErrorCode, Failure, Result, Timestamp,
-};
+use milvus_types::{Collection, CollectionId, DatabaseId, ErrorCode, Failure, Result, Timestamp};
 use parking_lot::RwLock;
 
 use crate::data::DataCoordinator;
@@ -77,8 +73,8 @@ impl RootCoordinator {
             catalogue.list_collections().await.map_err(|error| Failure::from(&error))?;
         let databases = catalogue.list_databases().await.map_err(|error| Failure::from(&error))?;
         let aliases = catalogue.list_aliases().await.map_err(|error| Failure::from(&error))?;
-        let mut state = State::default();
-        state.databases = databases::all(databases.into_iter().map(|stored| stored.entry));
+        let databases = databases::all(databases.into_iter().map(|stored| stored.entry));
+        let mut state = State { databases, ..State::default() };
         for collection in collections {
             state.put(Arc::new(collection.entry.collection));
         }
@@ -289,4 +285,3 @@ impl RootCoordinator {
 fn entry_of(collection: &Collection) -> CollectionEntry {
     CollectionEntry { collection: collection.clone(), state: CollectionState::Created }
 }
-

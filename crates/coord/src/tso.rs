@@ -2,11 +2,14 @@
 //!
 //! Timestamps are given from memory up to a high-water mark that is durable in the catalogue; after
 //! a restart the oracle begins above that mark, whatever the clock says. The mark moves ahead in
-//! steps, so an idle oracle writes nothing.
+//! steps, so an idle oracle writes nothing; the steps are short, for after a kill timestamps run
+//! ahead of the clock by what was left of one, and time to live is counted from them. A busy oracle
+//! moves the mark before it is reached, so nobody waits for it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use milvus_base::clock;
+use milvus_base::{clock, task};
 use milvus_meta::Catalogue;
 use milvus_types::{Failure, Result, Timestamp};
 use parking_lot::Mutex;
@@ -14,16 +17,21 @@ use parking_lot::Mutex;
 use crate::serial::Serial;
 
 /// How far the durable mark is moved ahead of the clock.
-const AHEAD_MS: u64 = 10_000;
+const AHEAD_MS: u64 = 1_000;
+/// How far it is moved ahead of timestamps that run ahead of the clock themselves: each millisecond
+/// has room for a quarter of a million of them, so restarts in a row do not add up.
+const STEP_MS: u64 = 20;
 
 pub(crate) struct Tso {
     shared: Arc<Shared>,
-    extending: Serial,
+    extending: Arc<Serial>,
 }
 
 struct Shared {
     catalogue: Catalogue,
     state: Mutex<State>,
+    /// Whether the mark is being moved before it is reached.
+    is_early: AtomicBool,
 }
 
 struct State {
@@ -33,13 +41,22 @@ struct State {
     durable: Timestamp,
 }
 
+impl State {
+    /// Where the mark leaves `halves` of a step free.
+    fn mark(&self, halves: u64) -> Timestamp {
+        let of_clock = clock::now_ms() + AHEAD_MS / 2 * halves;
+        let of_last = self.last.physical_ms() + STEP_MS / 2 * halves;
+        Timestamp::new(of_clock.max(of_last), 0)
+    }
+}
+
 impl Tso {
     /// An oracle that goes on above the catalogue's mark.
     pub(crate) async fn open(catalogue: Catalogue) -> Result<Self> {
         let mark = catalogue.tso().await.map_err(|error| Failure::from(&error))?;
         let state = Mutex::new(State { last: mark, durable: mark });
-        let shared = Arc::new(Shared { catalogue, state });
-        Ok(Self { shared, extending: Serial::new("tso-extend") })
+        let shared = Arc::new(Shared { catalogue, state, is_early: AtomicBool::new(false) });
+        Ok(Self { shared, extending: Arc::new(Serial::new("tso-extend")) })
     }
 
     pub(crate) fn try_allocate(&self) -> Option<Timestamp> {
@@ -49,7 +66,26 @@ impl Tso {
             return None;
         }
         state.last = next;
+        let is_near = state.mark(1) > state.durable;
+        drop(state);
+        if is_near {
+            self.extend_early();
+        }
         Some(next)
+    }
+
+    /// Moves the mark while there is still room below it.
+    fn extend_early(&self) {
+        if self.shared.is_early.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (shared, extending) = (self.shared.clone(), self.extending.clone());
+        task::spawn("tso-extend-early", async move {
+            let job = shared.clone();
+            // Who finds no room left tries again and is told why.
+            let _ = extending.run(async move { job.extend().await }).await;
+            shared.is_early.store(false, Ordering::Relaxed);
+        });
     }
 
     pub(crate) async fn extend(&self) -> Result<()> {
@@ -62,11 +98,10 @@ impl Shared {
     async fn extend(&self) -> Result<()> {
         let (from, to) = {
             let state = self.state.lock();
-            let now = Timestamp::new(clock::now_ms(), 0).max(state.last);
-            if state.durable.physical_ms() > now.physical_ms() + AHEAD_MS / 2 {
+            if state.mark(1) <= state.durable {
                 return Ok(()); // somebody else did it meanwhile
             }
-            (state.durable, Timestamp::new(now.physical_ms() + AHEAD_MS, 0))
+            (state.durable, state.mark(2))
         };
         self.catalogue.advance_tso(from, to).await.map_err(|error| Failure::from(&error))?;
         self.state.lock().durable = to;
@@ -96,5 +131,32 @@ mod tests {
                 last = next;
             }
         }
+    }
+
+    #[tokio::test]
+    async fn an_oracle_that_is_often_killed_stays_close_to_the_clock() {
+        let kv = Arc::new(MemoryKv::default());
+        for _ in 0..10 {
+            let tso = Tso::open(Catalogue::open(kv.clone()).await.unwrap()).await.unwrap();
+            tso.extend().await.unwrap();
+            let ahead = tso.try_allocate().unwrap().physical_ms().saturating_sub(clock::now_ms());
+            assert!(ahead <= 1_300, "time to live would be {ahead} ms longer");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_mark_moves_before_it_is_reached() {
+        let kv = Arc::new(MemoryKv::default());
+        let tso = Tso::open(Catalogue::open(kv).await.unwrap()).await.unwrap();
+        tso.extend().await.unwrap();
+        let mark = tso.shared.state.lock().durable;
+        // As if the clock had come close to the mark.
+        tso.shared.state.lock().last = Timestamp::new(mark.physical_ms() - 1, 0);
+        assert!(tso.try_allocate().unwrap() < mark);
+        while tso.shared.state.lock().durable == mark {
+            tokio::task::yield_now().await;
+        }
+        tso.shared.state.lock().last = mark;
+        assert!(tso.try_allocate().unwrap() > mark);
     }
 }

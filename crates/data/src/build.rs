@@ -104,7 +104,7 @@ pub(crate) fn run(
             write(&|out| built.write(out))?
         }
         Plan::Scalar(build) => {
-            let column = column::scalars(&rows, field(task)?)?;
+            let column = column::scalars(&rows, field(task)?);
             let built = milvus_scalar::build(build, &[column])?;
             progress.report(rows.num_rows());
             write(&|out| built.write(out))?
@@ -134,8 +134,8 @@ fn build_vectors(
 ) -> Result<milvus_index::BuiltIndex, BuildError> {
     let vectors = column::vectors(rows, field)?;
     let build = match element_metric(build.metric) {
-        Some(metric) => Build { metric, kind: BuildKind::Flat, ..build.clone() },
-        None => build.clone(),
+        Some(metric) => Build { metric, kind: BuildKind::Flat, ..*build },
+        None => *build,
     };
     let report = |done: usize, _: usize| progress.report(done);
     Ok(milvus_index::build(&build, vectors, threads, &report, progress.cancelled())?)

@@ -6,15 +6,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BooleanArray, Float32Array, Float64Array, Int8Array,
-    Int16Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
-    new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::Buffer;
 use milvus_index::{SparseRows, VectorData};
-use milvus_types::columns::{FIELD_ID, arrow_type};
-use milvus_types::{CollectionSchema, DataType, FieldSchema, Value};
+use milvus_types::columns::FIELD_ID;
+use milvus_types::{CollectionSchema, DataType, FieldSchema};
 
 use crate::error::BuildError;
 
@@ -28,62 +24,8 @@ pub(crate) fn find(rows: &RecordBatch, field: &FieldSchema) -> Option<ArrayRef> 
 }
 
 /// The values of scalar `field` in each of `rows`.
-pub(crate) fn scalars(rows: &RecordBatch, field: &FieldSchema) -> Result<ArrayRef, BuildError> {
-    let wrong = |_| BuildError::Field(field.name.clone());
-    match find(rows, field) {
-        Some(column) => Ok(column),
-        None => match &field.default_value {
-            Some(value) => repeated(field, value, rows.num_rows()),
-            None => Ok(new_null_array(&arrow_type(field).map_err(wrong)?, rows.num_rows())),
-        },
-    }
-}
-
-/// `value`, a default of `field`, in each of `rows` rows.
-fn repeated(field: &FieldSchema, value: &Value, rows: usize) -> Result<ArrayRef, BuildError> {
-    let integer = match value {
-        Value::Int32(value) => Some(i64::from(*value)),
-        Value::Int64(value) => Some(*value),
-        _ => None,
-    };
-    let double = match value {
-        Value::Float(value) => Some(f64::from(*value)),
-        Value::Double(value) => Some(*value),
-        _ => None,
-    };
-    let text = match value {
-        Value::VarChar(text) => Some(text.as_bytes()),
-        Value::Bytes(bytes) => Some(bytes.as_slice()),
-        _ => None,
-    };
-    let string = || text.and_then(|bytes| std::str::from_utf8(bytes).ok());
-    macro_rules! all {
-        ($array:ty, $value:expr) => {
-            $value.map(|value| Arc::new(<$array>::from(vec![value; rows])) as ArrayRef)
-        };
-    }
-    #[expect(clippy::wildcard_enum_match_arm, reason = "other types have no default")]
-    let column = match field.data_type {
-        DataType::Bool => match value {
-            Value::Bool(value) => all!(BooleanArray, Some(*value)),
-            _ => None,
-        },
-        DataType::Int8 => all!(Int8Array, integer.and_then(|value| i8::try_from(value).ok())),
-        DataType::Int16 => all!(Int16Array, integer.and_then(|value| i16::try_from(value).ok())),
-        DataType::Int32 => all!(Int32Array, integer.and_then(|value| i32::try_from(value).ok())),
-        DataType::Int64 => all!(Int64Array, integer),
-        #[expect(clippy::cast_possible_truncation, reason = "the default of a Float field")]
-        DataType::Float => all!(Float32Array, double.map(|value| value as f32)),
-        DataType::Double => all!(Float64Array, double),
-        DataType::VarChar | DataType::Text | DataType::JSON => all!(StringArray, string()),
-        DataType::Timestamptz => integer.map(|value| {
-            let column = TimestampMicrosecondArray::from(vec![value; rows]);
-            Arc::new(column.with_timezone("UTC")) as ArrayRef
-        }),
-        DataType::Geometry => all!(BinaryArray, text),
-        _ => None,
-    };
-    column.ok_or_else(|| BuildError::Field(field.name.clone()))
+pub(crate) fn scalars(rows: &RecordBatch, field: &FieldSchema) -> ArrayRef {
+    find(rows, field).unwrap_or_else(|| milvus_segment::constant(field, rows.num_rows()))
 }
 
 /// Bytes that the dense vectors of `rows` rows of `schema` take.
@@ -170,12 +112,15 @@ fn view(data_type: DataType, dim: usize, column: &ArrayRef) -> Option<VectorData
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{FixedSizeBinaryArray, FixedSizeListArray, Float16Array, ListArray};
+    use arrow::array::{
+        BinaryArray, FixedSizeBinaryArray, FixedSizeListArray, Float16Array, Int8Array, ListArray,
+        TimestampMicrosecondArray,
+    };
     use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::DataType as ArrowType;
     use half::f16;
     use milvus_types::columns::{arrow_field, vector_element};
-    use milvus_types::{FieldId, KeyValue};
+    use milvus_types::{FieldId, KeyValue, Value};
 
     use super::*;
 
@@ -218,7 +163,7 @@ mod tests {
         let sparse = read(&field(DataType::SparseFloatVector, None, 0), Arc::new(column));
         assert_eq!((sparse.rows(), sparse.row(0).bytes()), (1, &[1u8; 8][..]));
 
-        let inner = list(halves.clone());
+        let inner = list(halves);
         let element = vector_element(inner.data_type().clone());
         let offsets = OffsetBuffer::from_lengths([1, 2]);
         let lists = ListArray::new(element, offsets, Arc::new(inner), None);
@@ -240,10 +185,16 @@ mod tests {
             type_params: vec![],
             ..field(data_type, None, 0)
         };
-        let nulls = scalars(&rows, &plain(DataType::VarChar, None)).unwrap();
+        let nulls = scalars(&rows, &plain(DataType::VarChar, None));
         assert_eq!(nulls.null_count(), 3);
-        let sevens = scalars(&rows, &plain(DataType::Int8, Some(Value::Int32(7)))).unwrap();
+        let sevens = scalars(&rows, &plain(DataType::Int8, Some(Value::Int32(7))));
         assert_eq!(*sevens, Int8Array::from(vec![7; 3]));
+        let text = |text: &str| Some(Value::VarChar(text.to_owned()));
+        let noon = text("1970-01-01T12:00:00+12:00");
+        let epoch = scalars(&rows, &plain(DataType::Timestamptz, noon));
+        assert_eq!(*epoch, TimestampMicrosecondArray::from(vec![0; 3]).with_timezone("UTC"));
+        let points = scalars(&rows, &plain(DataType::Geometry, text("POINT (1 2)")));
+        assert_eq!((points.len(), points.null_count()), (3, 0));
     }
 
     fn little_endian(halves: &[f16]) -> Vec<u8> {

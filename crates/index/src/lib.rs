@@ -43,8 +43,8 @@ pub use error::{BuildError, CompareError, IndexParamError, OpenError};
 pub use index_type::IndexType;
 pub use lists::{Lists, element_metric, max_sim, max_sim_all, max_sim_range};
 pub use params::{
-    Build, BuildKind, GraphCodes, GraphParams, IvfCodes, IvfParams, SearchParams, VectorField,
-    check_build_params, check_index, check_range_params, check_search_params,
+    Build, BuildKind, Depth, GraphCodes, GraphParams, IvfCodes, IvfParams, SearchParams,
+    VectorField, check_build_params, check_index, check_range_params, check_search_params,
 };
 pub use product::ProductParams;
 pub use range::Range;

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use milvus_types::{CollectionId, DatabaseId, IndexMeta, Timestamp};
 
 use crate::entry::{
-    AliasEntry, CollectionEntry, DatabaseEntry, Entry, FormatEntry, IdEntry, LoadEntry, ManifestEntry,
-    TsoEntry, index,
+    AliasEntry, CollectionEntry, DatabaseEntry, Entry, FormatEntry, IdEntry, LoadEntry,
+    ManifestEntry, TsoEntry, index,
 };
 use crate::error::{CommitError, Conflict, LoadError, OpenError};
 use crate::kv::{Compare, Kv, Op, Transaction};

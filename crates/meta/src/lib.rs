@@ -19,7 +19,8 @@ pub mod kv;
 
 pub use catalogue::{Catalogue, CatalogueTransaction, FIRST_ID, Stored};
 pub use entry::{
-    AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, LoadEntry, LoadType, ManifestEntry,
+    AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, LoadEntry, LoadType,
+    ManifestEntry,
 };
 pub use error::{CommitError, Conflict, LoadError, OpenError, Undecodable};
 pub use kv::{Compare, EmbeddedKv, Kv, KvError, MemoryKv, Op, Transaction};

@@ -6,7 +6,7 @@ use milvus_types::{Collection, ErrorCode, Failure, KeyValue, Result};
 
 use crate::Proxy;
 use crate::api::{AlterRequest, Context};
-use crate::validate::properties::{self, ISOLATION, TTL_FIELD, TTL_SECONDS};
+use crate::validate::properties::{self, ISOLATION, QUERY_MODE, TTL_FIELD, TTL_SECONDS};
 use crate::validate::{schema, warmup};
 use crate::wire_text::{param, parse_bool};
 
@@ -31,7 +31,7 @@ impl Proxy {
         let collection = self.collection(cx, name).await?;
         self.check_in_use(&collection, &set, &delete).await?;
         self.check_values(&collection, &set)?;
-        self.check_isolation(&collection, &set, &delete).await?;
+        self.check_modes(&collection, &set, &delete).await?;
         coordinator_checks(&set, &delete)?;
         properties::supported(&set)?;
         let change = CollectionChange::Properties(PropertyChange { set, delete });
@@ -98,8 +98,9 @@ impl Proxy {
         warmup::of_collection(set)
     }
 
-    /// Indexes are built for a collection whose keys are isolated, or for one whose keys are not.
-    async fn check_isolation(
+    /// Indexes are built for a collection whose keys are isolated, or for one whose keys are not; and
+    /// for its `query_mode`.
+    async fn check_modes(
         &self,
         collection: &Collection,
         set: &[KeyValue],
@@ -113,18 +114,26 @@ impl Proxy {
             before && !delete.iter().any(|key| key == ISOLATION)
         };
         properties::query_mode(set)?;
-        if before == after {
-            return Ok(());
-        }
+        let mode = collection.property(QUERY_MODE).unwrap_or_default();
+        let new_mode = match find(set, QUERY_MODE) {
+            Some(new) => new,
+            None if delete.iter().any(|key| key == QUERY_MODE) => "",
+            None => mode,
+        };
+        let what = match (before == after, mode == new_mode) {
+            (true, true) => return Ok(()),
+            (false, _) => "partition key isolation mode",
+            (true, false) => QUERY_MODE,
+        };
         for index in self.data().list_indexes(collection.id).await? {
             let field = collection.schema.field_by_id(index.field_id);
             if let Some(field) = field.filter(|field| field.data_type.is_vector()) {
                 let duplicate =
                     Failure::with_fields(ErrorCode::IndexDuplicate, &[("indexName", &field.name)]);
-                return Err(duplicate.context(
-                    "can not alter partition key isolation mode if the collection already has a \
-                     vector index. Please drop the index first",
-                ));
+                return Err(duplicate.context(format!(
+                    "can not alter {what} if the collection already has a vector index. Please \
+                     drop the index first"
+                )));
             }
         }
         Ok(())
@@ -175,7 +184,7 @@ mod tests {
     #[test]
     fn the_dynamic_field_is_switched_alone() {
         let on = KeyValue::new(DYNAMIC_FIELD, "True");
-        assert_eq!(coordinator_checks(&[on.clone()], &[]), Ok(()));
+        assert_eq!(coordinator_checks(std::slice::from_ref(&on), &[]), Ok(()));
         let mut cases = vec![(vec![], vec![], "no properties or delete keys provided")];
         cases.push((
             vec![on, KeyValue::new("k", "v")],

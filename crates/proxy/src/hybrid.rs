@@ -85,7 +85,7 @@ impl Proxy {
         let nq = same_nq(&request.searches)?;
         search_params::check_nq(nq, limits)?;
         let growing_left_out = ignore_growing(&request.rank_params)?;
-        let rank = params::parse(&request.rank_params, schema, limits)?;
+        let rank = params::parse(&request.rank_params, schema, self.window(&target.collection))?;
         let (scorer, ranker) = ranker(&request, &target)?;
         let mut drafts = Vec::with_capacity(request.searches.len());
         let mut kinds = Vec::with_capacity(request.searches.len());
@@ -128,8 +128,8 @@ impl Proxy {
         {
             let partitions = draft.partitions.as_deref().unwrap_or_default();
             let status = self.loaded(&target.collection, partitions).await?;
-            let field = Some(&draft.field);
-            check_loaded(&status, &target.collection, field, &draft.filter, &output)?;
+            let used = draft.used(Some(&ranker));
+            check_loaded(&status, &target.collection, &used, &draft.filter, &output)?;
             let SearchInput::Vectors(all) = search.input else {
                 return Err(Failure::parameter_invalid("must have queries"));
             };

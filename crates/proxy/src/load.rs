@@ -212,7 +212,7 @@ fn load_fields(collection: &Collection, request: &LoadApiRequest) -> Result<Vec<
 /// All fields but those that say so themselves; empty where that is all.
 fn unnamed_fields(schema: &CollectionSchema, skip_dynamic_field: bool) -> Vec<String> {
     let is_wanted =
-        |field: &&FieldSchema| !(skip_dynamic_field && field.is_dynamic) && !skips_loading(field);
+        |field: &&FieldSchema| !(skips_loading(field) || skip_dynamic_field && field.is_dynamic);
     let kept: Vec<String> =
         schema.fields.iter().filter(is_wanted).map(|field| field.name.clone()).collect();
     if kept.len() == schema.fields.len() { Vec::new() } else { kept }

@@ -132,7 +132,8 @@ impl Proxy {
 }
 
 fn check_names(schema: &CollectionSchema, columns: &[InputColumn]) -> Result<()> {
-    let is_known = |column: &&InputColumn| column.is_dynamic || schema.field(&column.name).is_some();
+    let is_known =
+        |column: &&InputColumn| column.is_dynamic || schema.field(&column.name).is_some();
     match columns.iter().find(|column| !is_known(column)) {
         None => Ok(()),
         Some(column) => Err(Failure::parameter_invalid(format!(
@@ -157,8 +158,7 @@ fn complete(mut request: InsertRequest, existing: &Existing) -> Result<InsertReq
         if field.is_dynamic {
             merge_dynamic(column, existing, values);
         } else if op != FieldOpKind::Replace
-            && let Some(lists) =
-                field_ops::apply(field, op, (values, &existing.rows), column)?
+            && let Some(lists) = field_ops::apply(field, op, (values, &existing.rows), column)?
         {
             column.values = InputValues::Stored(lists);
             column.valid = Vec::new();
@@ -274,10 +274,7 @@ mod tests {
         };
         let completed = complete(request, &existing()).unwrap();
         let InputValues::Scalars(meta) = &completed.columns[0].values else { panic!("no texts") };
-        assert_eq!(
-            meta.as_string::<i32>(),
-            &StringArray::from(vec!["{}", r#"{"a":1,"b":3}"#])
-        );
+        assert_eq!(meta.as_string::<i32>(), &StringArray::from(vec!["{}", r#"{"a":1,"b":3}"#]));
         assert_eq!(stored(&completed, "n").as_ref(), &Int64Array::from(vec![11, 10]));
         assert_eq!(stored(&completed, "s").as_ref(), &Int8Array::from(vec![Some(7), None]));
     }

@@ -109,18 +109,16 @@ pub(crate) fn check_isolation(collection: &Collection, filter: &Plan) -> Result<
     let (Some(true), Some(key)) = (isolated, collection.schema.partition_key()) else {
         return Ok(());
     };
-    if filter.equalities(key.id) > 0 {
-        return Ok(());
+    match filter.isolates(key.id) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::parameter_invalid(
+            "partition key not found in expr or the expr is invalid when validating partition key \
+             isolation",
+        )),
+        Err(what) => Err(Failure::parameter_invalid(format!(
+            "partition key isolation does not support {what}"
+        ))),
     }
-    let refusal = if filter.key_values(key.id).is_some_and(|values| !values.is_empty()) {
-        "partition key isolation does not support IN"
-    } else if filter.fields().contains(&key.id) {
-        "partition key isolation does not support conditions on the partition key other than =="
-    } else {
-        "partition key not found in expr or the expr is invalid when validating partition key \
-         isolation"
-    };
-    Err(Failure::parameter_invalid(refusal))
 }
 
 /// How a read shows timestamps: as its parameters say, else in the collection's zone.

@@ -43,7 +43,17 @@ impl Proxy {
     ) -> Self {
         let flushes = RateLimiter::new(options.flush_rate_per_collection);
         let iterators = Iterators::default();
-        Self(Arc::new(Inner { options, root, data, query, streaming, governor, cpu, flushes, iterators }))
+        Self(Arc::new(Inner {
+            options,
+            root,
+            data,
+            query,
+            streaming,
+            governor,
+            cpu,
+            flushes,
+            iterators,
+        }))
     }
 
     /// The settings it was made with.

@@ -66,7 +66,8 @@ impl Proxy {
         let collection = self.named_collection(cx, &request.collection_name).await?;
         let schema = &collection.schema;
         plan::check_names(&collection, &request.partition_names, limits.name_length)?;
-        let params = params::parse(&request.query_params, limits, schema.pk_type())?;
+        let params =
+            params::parse(&request.query_params, self.window(&collection), schema.pk_type())?;
         params.check_collection(collection.id)?;
         params.check_order()?;
         let times = plan::times(&collection, &request.query_params)?;
@@ -95,7 +96,8 @@ impl Proxy {
         }
 
         let status = self.loaded(&collection, partitions.as_deref().unwrap_or_default()).await?;
-        check_loaded(&status, &collection, None, &filter, &output)?;
+        let used = aggregation.as_ref().map_or_else(Vec::new, Aggregation::columns);
+        check_loaded(&status, &collection, &used.iter().collect::<Vec<_>>(), &filter, &output)?;
         let moment = self.moment(&collection, request.consistency, params.iterator).await?;
         let first_page = params.iterator && request.consistency.guarantee_timestamp == 0;
         Ok(Planned {

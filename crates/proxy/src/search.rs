@@ -109,7 +109,9 @@ impl Proxy {
 
         let partitions = draft.partitions.as_deref().unwrap_or_default();
         let status = self.loaded(&target.collection, partitions).await?;
-        check_loaded(&status, &target.collection, Some(&draft.field), &draft.filter, &output)?;
+        let mut used = draft.used(ranker.as_ref());
+        used.extend(aggregation.iter().flat_map(|plan| &plan.columns));
+        check_loaded(&status, &target.collection, &used, &draft.filter, &output)?;
         let consistency = request.consistency;
         let moment = self.moment(&target.collection, consistency, draft.params.iterator).await?;
         let first_page = draft.params.iterator && consistency.guarantee_timestamp == 0;

@@ -17,7 +17,7 @@ use milvus_types::{DataType, FieldSchema, Value};
 use milvus_values::{geometry, timestamptz};
 
 /// `len` rows of what `field` is where nothing was given.
-pub(crate) fn constant(field: &FieldSchema, len: usize) -> ArrayRef {
+pub fn constant(field: &FieldSchema, len: usize) -> ArrayRef {
     let Some(one) = default(field) else {
         return nulls(&arrow_type(field).unwrap_or(ArrowType::Null), len);
     };

@@ -56,10 +56,10 @@ impl<'t, 's> Exact<'t, 's> {
             let block = Block::new(rows, chunk, column, live, spec, target)?;
             blocks.extend(Some(block).filter(|block| !none_live(block.live.as_ref())));
         }
-        Ok(Self { target, blocks, range: range(spec), k: spec.k })
+        Ok(Self { target, blocks, range: range(spec), k: spec.k.saturating_add(1) })
     }
 
-    /// The best `k` items for each query, best first.
+    /// The best `k` items for each query and one more, best first.
     pub(crate) fn top(&self) -> Result<Vec<Vec<Item>>, SearchError> {
         let metric = self.target.metric;
         let mut best: Vec<Vec<Item>> = vec![Vec::new(); self.target.nq];

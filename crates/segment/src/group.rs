@@ -3,6 +3,7 @@
 //! A group is one combination of values, null being a value too. The `k` groups of a search are
 //! those with the best hits.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -17,7 +18,7 @@ use milvus_types::{DataType, FieldSchema};
 use crate::chunk::Rows;
 use crate::error::{GroupCast, SearchError};
 use crate::ranking::{Item, Ranking};
-use crate::spec::{GroupBy, GroupField, GroupValue};
+use crate::spec::{GroupBy, GroupField, GroupValue, Hit};
 
 /// Reads the values of rows that make groups.
 pub(crate) struct Groups<'a> {
@@ -132,17 +133,17 @@ fn cast(json: &Json, data_type: Option<DataType>) -> Option<GroupValue> {
     }
 }
 
-/// A hit and its group.
-pub(crate) type Grouped = (Item, Arc<[GroupValue]>);
-
-/// The best hits of the `k` best groups of `ranking`.
+/// The best hits of the `k` best groups of `ranking`, whose hits `in_order` sorts to the last tie.
 pub(crate) fn best_groups(
     ranking: &mut dyn Ranking,
+    in_order: impl Fn(Vec<Item>) -> Vec<Hit>,
     groups: &Groups<'_>,
-    by: &GroupBy,
+    (by, query): (&GroupBy, usize),
     k: usize,
-) -> Result<Vec<Grouped>, SearchError> {
+) -> Result<Vec<Hit>, SearchError> {
     let size = by.size.max(1);
+    let only = by.only.as_ref().and_then(|only| only.get(query));
+    let k = only.map_or(k, HashSet::len);
     let mut counts: FxHashMap<Arc<[GroupValue]>, usize> = FxHashMap::default();
     let mut found = Vec::new();
     let mut full = 0;
@@ -152,8 +153,11 @@ pub(crate) fn best_groups(
         if items.is_empty() {
             break;
         }
-        for item in items {
-            let group = groups.of(item.row)?;
+        for hit in in_order(items) {
+            let group = groups.of(hit.row)?;
+            if only.is_some_and(|only| !only.contains(&group)) {
+                continue;
+            }
             if counts.len() >= k && !counts.contains_key(&group) {
                 continue;
             }
@@ -161,7 +165,7 @@ pub(crate) fn best_groups(
             if *count < size {
                 *count += 1;
                 full += usize::from(*count == size);
-                found.push((item, group));
+                found.push(Hit { group: Some(group), ..hit });
             }
         }
         step = step.saturating_mul(4);

@@ -1,7 +1,9 @@
 //! Search through a vector index.
 
 use arrow::array::Array;
-use milvus_index::{Hit as IndexHit, Range, SearchParams, VectorIndex, check_search_params};
+use milvus_index::{
+    Depth, Hit as IndexHit, IndexType, Range, SearchParams, VectorIndex, check_search_params,
+};
 use milvus_kernel::Bitset;
 use milvus_types::MetricType;
 use rustc_hash::FxHashSet;
@@ -32,16 +34,27 @@ impl<'t, 's> Indexed<'t, 's> {
         spec: &SearchSpec,
         target: &'t Target<'s>,
     ) -> Result<Self, SearchError> {
-        let params = check_search_params(index.index_type(), spec.k, &spec.params)?;
+        // The depth was checked against what the client asked for, which may be less than `k`.
+        let depth = Depth::InSteps(spec.k);
+        let mut params = check_search_params(index.index_type(), depth, &spec.params)?;
+        params.ef = params.ef.max(spec.k);
         let mut live = live.range(0, rows.len());
         for chunk in rows.chunks.iter() {
             let nulls = chunk.column(target.field.id).and_then(|column| column.nulls());
             live = and_valid(live, nulls, rows.len());
         }
-        Ok(Self { target, index, params, range: range(spec), live, k: spec.k })
+        Ok(Self { target, index, params, range: range(spec), live, k: spec.k.saturating_add(1) })
     }
 
-    /// The best `k` rows for each query, as the index finds them.
+    /// Whether the index finds the best rows for certain.
+    pub(crate) fn is_exact(&self) -> bool {
+        use IndexType::{BinFlat, Flat, SparseInvertedIndex, SparseWand};
+        let flat = matches!(self.index.index_type(), Flat | BinFlat);
+        let sparse = matches!(self.index.index_type(), SparseInvertedIndex | SparseWand);
+        flat || (sparse && self.params.drop_ratio == 0.0)
+    }
+
+    /// The best `k` rows for each query and one more, as the index finds them.
     pub(crate) fn top(&self) -> Vec<Vec<Item>> {
         let mut found = Vec::new();
         let item = |hit: &IndexHit| Item { score: hit.score, row: hit.row, element: None };

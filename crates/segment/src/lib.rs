@@ -30,6 +30,7 @@ mod spec;
 mod target;
 mod vectors;
 
+pub use constant::constant;
 pub use deletes::{DeleteBitmap, DeleteSnapshot, merge_deletes};
 pub use error::{
     ColumnNotFound, ColumnType, DimensionMismatch, FetchError, FilterError, GroupCast, InsertError,
@@ -41,7 +42,7 @@ pub use schema::SegmentSchema;
 pub use sealed::{SealedParts, SealedSegment, SegmentIndex};
 pub use segment::Segment;
 pub use spec::{
-    Boost, BoostMode, Boosts, Cursor, GroupBy, GroupField, GroupValue, Hit, Queries, RandomScore,
-    RangeBounds, SearchSpec, Selection, result_order,
+    Boost, BoostMode, Boosts, Cursor, GroupBy, GroupField, GroupSet, GroupValue, Hit, Queries,
+    RandomScore, RangeBounds, SearchSpec, Selection, result_order,
 };
 pub use vectors::{vector_data, vector_type};

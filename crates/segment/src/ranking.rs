@@ -22,7 +22,8 @@ pub(crate) struct Item {
 
 /// The hits of one query.
 pub(crate) trait Ranking {
-    /// At most `most` hits behind those that were taken before; none when there are no more.
+    /// About `most` hits behind those that were taken before, none when there are no more. Hits of one
+    /// score come together, so that they can be put in order of their keys.
     fn next(&mut self, most: usize) -> Result<Vec<Item>, SearchError>;
 }
 
@@ -49,17 +50,23 @@ impl Ranking for Ranked {
         if most == 0 {
             return Ok(Vec::new());
         }
-        let behind = if most < self.rest.len() {
-            self.rest.select_nth_unstable_by(most, |a, b| by_score(metric, a, b));
-            self.rest.split_off(most)
-        } else {
-            Vec::new()
-        };
+        let mut behind = Vec::new();
+        if most < self.rest.len() {
+            self.rest.select_nth_unstable_by(most - 1, |a, b| by_score(metric, a, b));
+            let worst = self.rest[most - 1].score;
+            for item in self.rest.split_off(most) {
+                let list = if item.score == worst { &mut self.rest } else { &mut behind };
+                list.push(item);
+            }
+        }
         let mut best = std::mem::replace(&mut self.rest, behind);
         best.sort_unstable_by(|a, b| by_score(metric, a, b));
         Ok(best)
     }
 }
+
+/// More hits than asked for, so that ties at the end are seen.
+const SLACK: usize = 16;
 
 /// A ranking that an index gives: it is asked again for more hits than before.
 pub(crate) struct Widening<'a> {
@@ -75,23 +82,33 @@ pub(crate) struct Widening<'a> {
 
 impl Ranking for Widening<'_> {
     fn next(&mut self, most: usize) -> Result<Vec<Item>, SearchError> {
-        if self.exhausted {
-            return Ok(Vec::new());
+        let mut wanted = most.max(1);
+        while !self.exhausted {
+            let fresh = self.wider(wanted);
+            if !fresh.is_empty() {
+                return Ok(fresh);
+            }
+            wanted = wanted.saturating_mul(8);
         }
-        let limit = self.given.len().saturating_add(most).min(self.index.rows());
+        Ok(Vec::new())
+    }
+}
+
+impl Widening<'_> {
+    /// The hits among the best `wanted` behind those given; of the last score only if all are there.
+    fn wider(&mut self, wanted: usize) -> Vec<Item> {
+        // A few more mostly show that the last score does not go on.
+        let limit = self.given.len().saturating_add(wanted).saturating_add(SLACK);
+        let limit = limit.min(self.index.rows());
         let mut found = Vec::new();
-        find(
-            self.index,
-            self.query,
-            &self.params,
-            self.range.as_ref(),
-            self.live,
-            limit,
-            &mut found,
-        );
+        let range = self.range.as_ref();
+        find(self.index, self.query, &self.params, range, self.live, limit, &mut found);
         self.exhausted = found.len() < limit || limit >= self.index.rows();
+        if let (false, Some(last)) = (self.exhausted, found.last().map(|hit| hit.score)) {
+            found.retain(|hit| hit.score != last);
+        }
         let fresh = found.into_iter().filter(|hit| self.given.insert(hit.row));
-        Ok(fresh.map(|hit| Item { score: hit.score, row: hit.row, element: None }).collect())
+        fresh.map(|hit| Item { score: hit.score, row: hit.row, element: None }).collect()
     }
 }
 

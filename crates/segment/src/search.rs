@@ -14,9 +14,6 @@ use crate::ranking::{Item, Ranking};
 use crate::spec::{Cursor, Hit, SearchSpec, result_order};
 use crate::target::{Items, Target};
 
-/// More hits than asked for, so that ties at the end of a page are seen.
-const SLACK: usize = 16;
-
 /// Where hits come from.
 enum Source<'t, 's> {
     Exact(Exact<'t, 's>),
@@ -24,10 +21,19 @@ enum Source<'t, 's> {
 }
 
 impl Source<'_, '_> {
+    /// The best `k` items of each query, and one more where there is one; ties by row.
     fn top(&self) -> Result<Vec<Vec<Item>>, SearchError> {
         match self {
             Self::Exact(exact) => exact.top(),
             Self::Indexed(indexed) => Ok(indexed.top()),
+        }
+    }
+
+    /// Whether it finds the best rows for certain, so that it knows all that tie.
+    fn is_exact(&self) -> bool {
+        match self {
+            Self::Exact(_) => true,
+            Self::Indexed(indexed) => indexed.is_exact(),
         }
     }
 
@@ -66,13 +72,8 @@ pub(crate) fn search(
         let page = |query| page(rows, spec, &mut *source.ranking(query, spec.after.as_ref())?);
         (0..target.nq).map(page).collect::<Result<_, _>>()?
     } else {
-        let hits =
-            |items: Vec<Item>| items.into_iter().filter_map(|item| hit(rows, item)).collect();
-        source.top()?.into_iter().map(hits).collect()
+        best(rows, spec, &source)?
     };
-    for hits in &mut queries {
-        sort(hits, spec.metric);
-    }
     if let Some(boosts) = &spec.boosts {
         boost::apply(rows, boosts, spec.metric, &mut queries)?;
     }
@@ -85,6 +86,31 @@ pub(crate) fn sort(hits: &mut [Hit], metric: MetricType) {
         result_order(metric, (a.score, &a.key, a.element), (b.score, &b.key, b.element))
             .then(a.row.cmp(&b.row))
     });
+}
+
+/// `items` with their keys, in order.
+fn in_order(rows: &Rows, metric: MetricType, items: Vec<Item>) -> Vec<Hit> {
+    let mut hits: Vec<Hit> = items.into_iter().filter_map(|item| hit(rows, item)).collect();
+    sort(&mut hits, metric);
+    hits
+}
+
+/// The best `k` hits; ties at the end are cut by key where the search is exact.
+fn best(
+    rows: &Rows,
+    spec: &SearchSpec,
+    source: &Source<'_, '_>,
+) -> Result<Vec<Vec<Hit>>, SearchError> {
+    let k = spec.k;
+    let one = |(query, mut items): (usize, Vec<Item>)| {
+        let tied = items.get(k - 1).zip(items.get(k)).is_some_and(|(a, b)| a.score == b.score);
+        if tied && source.is_exact() {
+            return page(rows, spec, &mut *source.ranking(query, None)?);
+        }
+        items.truncate(k);
+        Ok(in_order(rows, spec.metric, items))
+    };
+    source.top()?.into_iter().enumerate().map(one).collect()
 }
 
 /// `item` with its key.
@@ -109,16 +135,15 @@ fn grouped(
     (0..target.nq)
         .map(|query| {
             let mut ranking = source.ranking(query, None)?;
-            let found = best_groups(&mut *ranking, &groups, by, spec.k)?;
-            Ok(found
-                .into_iter()
-                .filter_map(|(item, group)| Some(Hit { group: Some(group), ..hit(rows, item)? }))
-                .collect())
+            let in_order = |items| in_order(rows, spec.metric, items);
+            let mut hits = best_groups(&mut *ranking, in_order, &groups, (by, query), spec.k)?;
+            sort(&mut hits, spec.metric);
+            Ok(hits)
         })
         .collect()
 }
 
-/// The next `k` hits of an iterator, exact to the last tie.
+/// The next `k` hits, of an iterator or of a search whose end is tied, exact to the last tie.
 fn page(
     rows: &Rows,
     spec: &SearchSpec,
@@ -131,20 +156,16 @@ fn page(
         })
     };
     let mut hits: Vec<Hit> = Vec::new();
-    let mut step = spec.k.saturating_add(SLACK);
-    loop {
+    let mut step = spec.k;
+    while hits.len() < spec.k {
         let items = ranking.next(step)?;
         if items.is_empty() {
             break;
         }
         hits.extend(items.into_iter().filter_map(|item| hit(rows, item)).filter(behind));
-        sort(&mut hits, spec.metric);
-        let last = hits.get(spec.k - 1).zip(hits.last());
-        if last.is_some_and(|(last, worst)| last.score.total_cmp(&worst.score).is_ne()) {
-            break;
-        }
         step = step.saturating_mul(2);
     }
+    sort(&mut hits, spec.metric);
     hits.truncate(spec.k);
     Ok(hits)
 }

@@ -1,6 +1,7 @@
 //! What a segment is asked, and what it answers: plain data shared by every role.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use milvus_expr::Plan;
@@ -45,6 +46,9 @@ pub struct RangeBounds {
     pub range_filter: Option<f32>,
 }
 
+/// Some groups.
+pub type GroupSet = HashSet<Arc<[GroupValue]>>;
+
 /// How hits are grouped: one group for each combination of values, null being one too.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupBy {
@@ -54,6 +58,8 @@ pub struct GroupBy {
     pub size: usize,
     /// Whether to look further until each group is full.
     pub strict: bool,
+    /// Of each query, the only groups that are wanted; any if absent.
+    pub only: Option<Arc<[GroupSet]>>,
 }
 
 /// One value that hits are grouped by.

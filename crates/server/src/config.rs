@@ -200,8 +200,11 @@ fn limits(values: &Values) -> Result<Limits, ConfigError> {
         collections_per_db: values.integer("quotaAndLimits.limits.maxCollectionNumPerDB")?,
         general_capacity: values.integer("rootCoord.maxGeneralCapacity")?,
         top_k: values.integer("quotaAndLimits.limits.topK")?,
+        large_top_k: values.integer("quotaAndLimits.limits.largeTopK")?,
         nq: values.integer("quotaAndLimits.limits.nq")?,
         query_result_window: values.integer("quotaAndLimits.limits.maxQueryResultWindow")?,
+        large_query_result_window: values
+            .integer("quotaAndLimits.limits.largeMaxQueryResultWindow")?,
         output_bytes: values.integer("quotaAndLimits.limits.maxOutputSize")?,
         index_params_bytes: values.integer("proxy.maxIndexParamsSize")?,
         graceful_time_ms: values.integer("common.gracefulTime")?,

@@ -35,10 +35,14 @@ pub struct Limits {
     pub general_capacity: usize,
     /// `quotaAndLimits.limits.topK`.
     pub top_k: i64,
+    /// `quotaAndLimits.limits.largeTopK`: of collections whose `query_mode` is `large_topk`.
+    pub large_top_k: i64,
     /// `quotaAndLimits.limits.nq`.
     pub nq: i64,
     /// `quotaAndLimits.limits.maxQueryResultWindow`.
     pub query_result_window: i64,
+    /// `quotaAndLimits.limits.largeMaxQueryResultWindow`: of such collections.
+    pub large_query_result_window: i64,
     /// `quotaAndLimits.limits.maxOutputSize`, bytes.
     pub output_bytes: usize,
     /// `proxy.maxIndexParamsSize`, bytes.
@@ -65,11 +69,39 @@ impl Default for Limits {
             collections_per_db: 65536,
             general_capacity: 65536,
             top_k: 16384,
+            large_top_k: 1_000_000,
             nq: 16384,
             query_result_window: 16384,
+            large_query_result_window: 1_000_000,
             output_bytes: 104_857_600,
             index_params_bytes: 102_400,
             graceful_time_ms: 5000,
         }
+    }
+}
+
+impl Limits {
+    /// How much one read may ask for: of a collection whose `query_mode` is `large_topk`, a lot.
+    pub fn reading(&self, large: bool) -> Window {
+        if large {
+            Window { top_k: self.large_top_k, rows: self.large_query_result_window }
+        } else {
+            Window { top_k: self.top_k, rows: self.query_result_window }
+        }
+    }
+}
+
+/// How much one read may ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Hits of a search, those of its offset included.
+    pub top_k: i64,
+    /// Rows of a query or a hybrid search, those of its offset included.
+    pub rows: i64,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Limits::default().reading(false)
     }
 }

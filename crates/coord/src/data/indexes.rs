@@ -27,7 +27,15 @@ impl DataCoordinator {
         let collection_id = request.collection_id;
         self.decisions
             .run(async move {
-                data.parts.root.by_id(request.collection_id)?;
+                let collection = data.parts.root.by_id(request.collection_id)?;
+                // The field may be dropped since the proxy saw it; one that is dropped from here
+                // on takes its indexes along, after this.
+                if collection.schema.field_by_id(request.field_id).is_none() {
+                    return Err(Failure::parameter_invalid(format!(
+                        "cannot create index on non-exist field: {}",
+                        request.field_name
+                    )));
+                }
                 let existing = data.indexes(request.collection_id);
                 let name = name_of(&existing, &request);
                 if is_there(&existing, &request, &name)? {

@@ -72,11 +72,8 @@ impl RootCoordinator {
     }
 
     async fn point(&self, alias: &str, target: &Collection) -> Result<()> {
-        let entry = AliasEntry {
-            db_id: target.db_id,
-            name: alias.to_owned(),
-            collection_id: target.id,
-        };
+        let entry =
+            AliasEntry { db_id: target.db_id, name: alias.to_owned(), collection_id: target.id };
         let saved = self.catalogue.put(&entry).await;
         saved.map_err(|error| Failure::from(&error))?;
         let key = (target.db_name.clone(), alias.to_owned());

@@ -85,10 +85,15 @@ impl RootCoordinator {
         }
         let in_db = state.collections.values().filter(|c| c.db_name == request.db_name).count();
         let database = state.databases.iter().find(|database| database.name == request.db_name);
-        let own = database.and_then(|database| {
-            find(&database.properties, MAX_COLLECTIONS)?.parse::<usize>().ok()
-        });
-        let limit = own.unwrap_or(limits.collections_per_db);
+        let own = database.and_then(|database| find(&database.properties, MAX_COLLECTIONS));
+        let limit = match own.filter(|own| !own.is_empty()) {
+            Some(own) => own.parse::<usize>().map_err(|_| {
+                Failure::internal(format!(
+                    "parse value of property fail, key:{MAX_COLLECTIONS}, value:{own}"
+                ))
+            })?,
+            None => limits.collections_per_db,
+        };
         if in_db >= limit {
             return Err(too_many(limit));
         }

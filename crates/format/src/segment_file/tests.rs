@@ -248,14 +248,7 @@ mod every_layout {
                 list(Arc::new(BooleanArray::from(vec![true, false, true])), &[0, 0, 2, 1], &nulls),
             ),
             ("halves", Arc::new(vectors(Arc::new(halves), 2, present()))),
-            (
-                "bytes",
-                Arc::new(vectors(
-                    Arc::new(Int8Array::from(vec![small; 12])),
-                    3,
-                    present(),
-                )),
-            ),
+            ("bytes", Arc::new(vectors(Arc::new(Int8Array::from(vec![small; 12])), 3, present()))),
             (
                 "bits",
                 Arc::new(
@@ -272,9 +265,7 @@ mod every_layout {
             ),
             (
                 "when",
-                Arc::new(
-                    TimestampMicrosecondArray::from(instants.to_vec()).with_timezone("UTC"),
-                ),
+                Arc::new(TimestampMicrosecondArray::from(instants.to_vec()).with_timezone("UTC")),
             ),
             ("lists", list(Arc::new(within), &[1, 0, 0, 2], &nulls)),
         ];
@@ -303,11 +294,12 @@ mod every_layout {
         assert_eq!(file.rows.columns(), expected.columns());
         let golden = std::fs::read(crate::golden("columns_every_layout.arrow", &bytes)).unwrap();
         let meta = crate::WrittenFile::of(&golden).at("x");
-        assert_eq!(open_segment(&mapped(&golden), &meta).unwrap().rows.columns(), expected.columns());
-        let reader = arrow::ipc::reader::FileReader::try_new(
-            std::io::Cursor::new(bytes.to_vec()),
-            None,
+        assert_eq!(
+            open_segment(&mapped(&golden), &meta).unwrap().rows.columns(),
+            expected.columns()
         );
+        let reader =
+            arrow::ipc::reader::FileReader::try_new(std::io::Cursor::new(bytes.to_vec()), None);
         let own: Vec<_> = reader.unwrap().map(Result::unwrap).collect();
         assert_eq!(&own[0].columns()[..9], expected.columns());
     }

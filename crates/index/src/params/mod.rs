@@ -15,4 +15,4 @@ pub use create::{
     Build, BuildKind, GraphCodes, GraphParams, IvfCodes, IvfParams, check_build_params, check_index,
 };
 pub use rules::VectorField;
-pub use search::{SearchParams, check_range_params, check_search_params};
+pub use search::{Depth, SearchParams, check_range_params, check_search_params};

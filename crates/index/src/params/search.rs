@@ -33,32 +33,43 @@ impl SearchParams {
     }
 }
 
-/// Checks the parameters of a search for `k` rows. Values of `params` are JSON text: `64`,
+/// How far a search goes into an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// So many rows at once; to ask for fewer candidates is a mistake.
+    AtOnce(usize),
+    /// Row after row, until so many are within a range, in groups or behind a page's end.
+    InSteps(usize),
+}
+
+/// Checks the parameters of a search. Values of `params` are JSON text: `64`,
 /// `"64"`, `64.0`, `true`, `null`.
 pub fn check_search_params(
     index_type: IndexType,
-    k: usize,
+    depth: Depth,
     params: &[KeyValue],
 ) -> Result<SearchParams, IndexParamError> {
     let searched = Searched(params);
+    let (Depth::AtOnce(k) | Depth::InSteps(k)) = depth;
+    let least = if matches!(depth, Depth::AtOnce(_)) { k } else { 0 };
     let mut found = SearchParams::for_k(k);
     match index_type {
         IndexType::Flat | IndexType::BinFlat => {}
         IndexType::AutoIndex => {
             // AUTOINDEX promises good answers without tuning.
             let auto = found.ef.max(AUTO_EF.max(k + k / 2));
-            found.ef = ef(searched, k, true)?.unwrap_or(auto);
+            found.ef = ef(searched, least, true)?.unwrap_or(auto);
         }
-        IndexType::Hnsw => found.ef = ef(searched, k, true)?.unwrap_or(found.ef),
+        IndexType::Hnsw => found.ef = ef(searched, least, true)?.unwrap_or(found.ef),
         IndexType::HnswSq => {
-            found.ef = ef(searched, k, true)?.unwrap_or(found.ef);
+            found.ef = ef(searched, least, true)?.unwrap_or(found.ef);
             found.refine_k = refine_k(searched)?;
         }
         IndexType::HnswPq | IndexType::HnswPrq => {
-            found.ef = ef(searched, k, false)?.unwrap_or(0).max(found.ef);
+            found.ef = ef(searched, least, false)?.unwrap_or(0).max(found.ef);
             found.refine_k = refine_k(searched)?;
         }
-        IndexType::DiskAnn => found.ef = search_list(searched, k)?.unwrap_or(found.ef),
+        IndexType::DiskAnn => found.ef = search_list(searched, least)?.unwrap_or(found.ef),
         IndexType::IvfFlat | IndexType::BinIvfFlat => found.nprobe = nprobe(searched)?,
         IndexType::IvfSq8 | IndexType::IvfPq => {
             found.nprobe = nprobe(searched)?;
@@ -72,7 +83,7 @@ pub fn check_search_params(
         IndexType::Scann => {
             found.nprobe = nprobe(searched)?;
             if let Some(reordered) = searched.number("reorder_k", 1, I32_MAX)? {
-                at_least_k("reorder_k", reordered, k)?;
+                at_least_k("reorder_k", reordered, least)?;
                 found.refine_k = reordered as f32 / k.max(1) as f32;
             }
         }

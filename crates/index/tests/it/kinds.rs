@@ -126,12 +126,10 @@ fn structures_of_bits_find_what_meets_them_only() {
     let segment = of_kind(DataType::BinaryVector, 3000, 32, 3);
     let part = VectorData::dense(DataType::BinaryVector, 32, Arc::new(vec![0, 1, 2, 0])).unwrap();
     for metric in [MetricType::Substructure, MetricType::Superstructure] {
-        for index_type in [IndexType::BinFlat, IndexType::AutoIndex] {
-            let index = built_over(index_type, metric, &segment, 1).into_index();
-            let want = exact_search(metric, &part, &segment, None, 3000).unwrap();
-            assert!(want[0].iter().all(|hit| hit.score == 0.0));
-            assert_eq!(run(&*index, &part, 0, 3000, None), want[0]);
-        }
+        let index = built_over(IndexType::BinFlat, metric, &segment, 1).into_index();
+        let want = exact_search(metric, &part, &segment, None, 3000).unwrap();
+        assert!(want[0].iter().all(|hit| hit.score == 0.0));
+        assert_eq!(run(&*index, &part, 0, 3000, None), want[0]);
     }
     assert!(
         !exact_search(MetricType::Substructure, &part, &segment, None, 9).unwrap()[0].is_empty()

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use milvus_types::{
     Collection, CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, FieldId,
-    FieldSchema, IndexId, IndexMeta, KeyValue, Partition, PartitionId, Timestamp, VChannel, Value,
+    FieldSchema, IndexId, IndexMeta, KeyValue, Partition, PartitionId, StructField, Timestamp,
+    VChannel, Value,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -95,6 +96,10 @@ fn database() -> DatabaseEntry {
     }
 }
 
+fn alias() -> AliasEntry {
+    AliasEntry { db_id: DatabaseId(2), name: "other".into(), collection_id: CollectionId(7) }
+}
+
 #[track_caller]
 fn reads_back<E: Entry + PartialEq + Debug>(entry: &E) {
     let bytes = entry.encode();
@@ -122,6 +127,7 @@ fn keys_and_bytes_of_version_1_are_what_they_were() {
     is_golden("index", "milvus/v1/index/7/3", &index(7, 3));
     is_golden("load", "milvus/v1/load/7", &load());
     is_golden("database", "milvus/v1/database/2", &database());
+    is_golden("alias", "milvus/v1/alias/2/other", &alias());
     let manifest = ManifestEntry { collection_id: CollectionId(7), version: 42 };
     is_golden("manifest", "milvus/v1/manifest/7", &manifest);
     is_golden("tso", "milvus/v1/tso", &TsoEntry { high_water: Timestamp(1 << 60) });
@@ -183,10 +189,20 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn struct_field()(
+        (id, name, description, nullable) in any::<(i64, String, String, bool)>(),
+        type_params in pairs(),
+    ) -> StructField {
+        StructField { id: FieldId(id), name, description, nullable, type_params }
+    }
+}
+
+prop_compose! {
     fn any_collection()(
         (id, db_id, create_ts, update_ts) in any::<(i64, i64, u64, u64)>(),
         (db_name, name, schema_name, description) in any::<(String, String, String, String)>(),
         (fields, properties, schema_properties) in (vec(field(), 0..4), pairs(), pairs()),
+        struct_fields in vec(struct_field(), 0..3),
         partitions in vec(any::<(i64, String, u64)>(), 0..3),
         vchannels in vec(any::<String>(), 0..3),
         (level, dropping, enable_dynamic_field, version) in
@@ -194,7 +210,7 @@ prop_compose! {
     ) -> CollectionEntry {
         let state = if dropping { CollectionState::Dropping } else { CollectionState::Created };
         let schema = CollectionSchema {
-            name: schema_name, description, fields, enable_dynamic_field,
+            name: schema_name, description, fields, struct_fields, enable_dynamic_field,
             properties: schema_properties, version,
         };
         let partition =

@@ -1,6 +1,6 @@
 //! The parameters of a hybrid search as a whole.
 
-use milvus_types::limits::Limits;
+use milvus_types::limits::Window;
 use milvus_types::{CollectionSchema, Failure, KeyValue, Result};
 
 use crate::query::params::check_window;
@@ -24,7 +24,7 @@ pub(crate) struct RankParams {
 pub(crate) fn parse(
     params: &[KeyValue],
     schema: &CollectionSchema,
-    limits: &Limits,
+    window: Window,
 ) -> Result<RankParams> {
     let number = |key: &str, text: &str| {
         parse_int(text)
@@ -34,7 +34,7 @@ pub(crate) fn parse(
         .ok_or_else(|| Failure::parameter_invalid("limit not found in rank_params"))?;
     let limit = number("limit", limit)?;
     let offset = param(params, "offset").map_or(Ok(0), |text| number("offset", text))?;
-    check_window(offset, limit, limits.query_result_window)?;
+    check_window(offset, limit, window.rows)?;
     let rounding = rounding(params)?;
     let grouping = group_by::parse(params, schema)?;
     if param(params, "order_by_fields").is_some_and(|fields| !fields.is_empty()) {
@@ -56,7 +56,7 @@ mod tests {
     fn limits_offsets_and_their_refusals() {
         let read = |given: &[(&str, &str)]| {
             let pairs: Vec<_> = given.iter().map(|(k, v)| KeyValue::new(*k, *v)).collect();
-            parse(&pairs, &CollectionSchema::default(), &Limits::default())
+            parse(&pairs, &CollectionSchema::default(), Window::default())
         };
         let params = read(&[("limit", "10"), ("offset", "5"), ("round_decimal", "2")]).unwrap();
         assert_eq!((params.limit, params.offset, params.advanced.window), (10, 5, 15));

@@ -95,7 +95,7 @@ impl Aggregation {
     }
 
     /// The columns that rows are read with.
-    fn columns(&self) -> Vec<FieldSchema> {
+    pub(crate) fn columns(&self) -> Vec<FieldSchema> {
         let mut columns = self.group_by.clone();
         for field in self.aggregates.iter().filter_map(|one| one.field.as_ref()) {
             // Whether a vector is null costs as much to know as the vector.
@@ -337,7 +337,7 @@ mod tests {
         let aggregation = plan(&asked, &["brand"]).unwrap().unwrap();
         let brands = ["x", "y", ""];
         let brand = |i: usize| Some(brands[i % 3]).filter(|brand| !brand.is_empty());
-        let n = |i: usize| (i % 4 != 0).then_some((i as i64 * 31) % 17 - 8);
+        let n = |i: usize| (!i.is_multiple_of(4)).then_some((i as i64 * 31) % 17 - 8);
         let price = |i: usize| (i % 10) as f64 / 4.0;
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter((0..60).map(brand))),

@@ -1,6 +1,6 @@
 //! The parameters of a query, checked in Milvus's order.
 
-use milvus_types::limits::Limits;
+use milvus_types::limits::Window;
 use milvus_types::{CollectionId, Failure, KeyValue, PkType, PrimaryKey, Result};
 
 use crate::order_by::list;
@@ -63,7 +63,7 @@ impl Params {
 }
 
 /// Reads `query_params` of a collection whose keys are of `pk_type`.
-pub(crate) fn parse(params: &[KeyValue], limits: &Limits, pk_type: PkType) -> Result<Params> {
+pub(crate) fn parse(params: &[KeyValue], window: Window, pk_type: PkType) -> Result<Params> {
     let ignore_growing = ignore_growing(params)?;
     flag(params, "reduce_stop_for_best", "value for reduce_stop_for_best is invalid")?;
     let iterator = flag(params, "iterator", "value for iterator field is invalid")?;
@@ -77,7 +77,7 @@ pub(crate) fn parse(params: &[KeyValue], limits: &Limits, pk_type: PkType) -> Re
             )
         })?,
     };
-    let (limit, offset) = page(params, limits.query_result_window)?;
+    let (limit, offset) = page(params, window.rows)?;
     if let Some(zone) = param(params, "timezone").filter(|zone| !zone.is_empty()) {
         properties::time_zone(zone)?;
     }
@@ -184,7 +184,7 @@ mod tests {
     fn read(given: &[(&str, &str)]) -> Result<Params> {
         let pairs: Vec<KeyValue> =
             given.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
-        parse(&pairs, &Limits::default(), PkType::Int64)
+        parse(&pairs, Window::default(), PkType::Int64)
     }
 
     #[test]

@@ -142,9 +142,9 @@ mod tests {
             (MetricType::Cosine, &[(2, 0.9), (1, 0.8), (3, 0.7)]),
         ];
         let (rows, descending) = fused(&Ranker::Rrf { k: 60.0 }, &lists);
-        let score = (1.0 / 61.0_f64) as f32 + (1.0 / 62.0_f64) as f32;
+        let score = 1.0 / 61.0_f32 + 1.0 / 62.0_f32;
         assert!(descending);
-        assert_eq!(rows, [(1, score), (2, score), (3, (1.0 / 63.0_f64) as f32)]);
+        assert_eq!(rows, [(1, score), (2, score), (3, 1.0 / 63.0_f32)]);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 
 use milvus_base::random;
-use milvus_types::limits::Limits;
+use milvus_types::limits::Window;
 use milvus_types::{ErrorCode, Failure, KeyValue, MetricType, PkType, PrimaryKey, Result};
 use parking_lot::Mutex;
 
@@ -44,9 +44,9 @@ pub(crate) fn parse(
     grouped: bool,
     iterator: bool,
     offset: i64,
-    limits: &Limits,
+    window: Window,
 ) -> Result<Option<Cursor>> {
-    let read = read(params, grouped, iterator, offset, limits);
+    let read = read(params, grouped, iterator, offset, window);
     read.map_err(|failure| {
         Failure::parameter_invalid(format!("parse iterator v2 info failed: {}", failure.reason))
     })
@@ -57,7 +57,7 @@ fn read(
     grouped: bool,
     iterator: bool,
     offset: i64,
-    limits: &Limits,
+    window: Window,
 ) -> Result<Option<Cursor>> {
     if param(params, "search_iter_v2").and_then(parse_bool) != Some(true) {
         return Ok(None);
@@ -81,7 +81,7 @@ fn read(
     let text = batch_size.ok_or_else(|| missing("batch size is required"))?;
     let invalid = |what| Failure::parameter_invalid(format!("batch size is invalid, {what}"));
     let size = parse_int(text).ok_or_else(|| invalid(format!("{text} is not an integer")))?;
-    super::params::check_limit(size, limits.top_k).map_err(invalid)?;
+    super::params::check_limit(size, window.top_k).map_err(invalid)?;
     let last_bound = match param(params, "search_iter_last_bound").filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => match text.parse::<f32>() {
@@ -178,7 +178,7 @@ mod tests {
             ("search_iter_id", "0a1b2c3d-0000-4000-8000-0123456789ab"),
         ];
         let read = |given: &[(&str, &str)], iterator| {
-            parse(&pairs(given), false, iterator, 0, &Limits::default())
+            parse(&pairs(given), false, iterator, 0, Window::default())
         };
         let cursor = read(&all, true).unwrap().unwrap();
         assert_eq!((cursor.batch_size, cursor.last_bound), (10, Some(0.5)));

@@ -1,6 +1,7 @@
 //! The parameters of a search: text, some of it JSON, checked in Milvus's order.
 
-use milvus_types::limits::Limits;
+use milvus_index::Depth;
+use milvus_types::limits::{Limits, Window};
 use milvus_types::{
     CollectionId, CollectionSchema, DataType, ErrorCode, Failure, FieldSchema, KeyValue, Result,
 };
@@ -61,6 +62,15 @@ impl Params {
         self.cursor.as_ref().map_or(self.top_k + self.offset, |cursor| cursor.batch_size)
     }
 
+    /// How far it goes into an index.
+    pub(crate) fn depth(&self) -> Depth {
+        let stepwise = self.is_range()
+            || self.grouping.is_some()
+            || self.cursor.is_some()
+            || self.hint() == Some("iterative_filter");
+        if stepwise { Depth::InSteps(self.k()) } else { Depth::AtOnce(self.k()) }
+    }
+
     /// Whether hits are bounded by score.
     pub(crate) fn is_range(&self) -> bool {
         self.search.iter().any(|pair| pair.key == "radius")
@@ -83,11 +93,14 @@ impl Params {
         )))
     }
 
+    fn hint(&self) -> Option<&str> {
+        let hints = self.hints.as_deref().filter(|hints| !hints.is_empty());
+        hints.or_else(|| self.entry("hints").map(|json| json.trim_matches('"')))
+    }
+
     /// Only the hints there are; a range search has no use for any and does not look at them.
     pub(crate) fn check_hints(&self) -> Result<()> {
-        let hints = self.hints.as_deref().filter(|hints| !hints.is_empty());
-        let hint = hints.or_else(|| self.entry("hints").map(|json| json.trim_matches('"')));
-        match hint {
+        match self.hint() {
             Some(hint) if !self.is_range() && !matches!(hint, "disable" | "iterative_filter") => {
                 Err(Failure::parameter_invalid(format!("hints: {hint} not supported")))
             }
@@ -195,14 +208,14 @@ pub(crate) fn check_grouping(params: &Params, field: &FieldSchema) -> Result<()>
 pub(crate) fn parse(
     params: &[KeyValue],
     schema: &CollectionSchema,
-    limits: &Limits,
+    window: Window,
     advanced: Option<&Advanced>,
 ) -> Result<Params> {
     let ignore_growing = ignore_growing(params)?;
     let iterator = matches!(param(params, "iterator"), Some("True" | "true"));
-    let top_k = top_k(params, iterator, limits.top_k, advanced.map_or(0, |all| all.window))?;
-    let offset = if advanced.is_some() { 0 } else { offset(params, limits.top_k)? };
-    check_limit(top_k.saturating_add(offset), limits.top_k).map_err(|error| {
+    let top_k = top_k(params, iterator, window.top_k, advanced.map_or(0, |all| all.window))?;
+    let offset = if advanced.is_some() { 0 } else { offset(params, window.top_k)? };
+    check_limit(top_k.saturating_add(offset), window.top_k).map_err(|error| {
         let sum = top_k.saturating_add(offset);
         Failure::parameter_invalid(format!("offset+topk [{sum}] is invalid, {error}"))
     })?;
@@ -228,7 +241,7 @@ pub(crate) fn parse(
     if has("radius") && grouping.is_some() {
         return mismatch("Not allowed to do range-search when doing search-group-by");
     }
-    let cursor = iterator::parse(params, grouping.is_some(), iterator, offset, limits)?;
+    let cursor = iterator::parse(params, grouping.is_some(), iterator, offset, window)?;
     let order_by = param(params, "order_by_fields").unwrap_or_default();
     let order_by = order_by::parse_for_search(order_by, schema)?;
     let fields = grouping.as_ref().map_or(0, |grouping| grouping.fields.len());
@@ -330,7 +343,7 @@ mod tests {
     }
 
     fn read(given: &[(&str, &str)]) -> Result<Params> {
-        parse(&pairs(given), &CollectionSchema::default(), &Limits::default(), None)
+        parse(&pairs(given), &CollectionSchema::default(), Window::default(), None)
     }
 
     #[test]
@@ -423,7 +436,7 @@ mod tests {
                 "order_by is not supported when using search iterator",
             ),
         ] {
-            let error = parse(&pairs(&given), &schema, &Limits::default(), None).unwrap_err();
+            let error = parse(&pairs(&given), &schema, Window::default(), None).unwrap_err();
             assert!(error.reason.starts_with(reason), "{error}");
         }
         let hints = |given: &[(&str, &str)]| read(given).unwrap().check_hints();
@@ -440,7 +453,7 @@ mod tests {
     fn searches_of_a_hybrid_search_take_its_window() {
         let advanced = Advanced { window: 30, grouping: None };
         let read = |given: &[(&str, &str)]| {
-            parse(&pairs(given), &CollectionSchema::default(), &Limits::default(), Some(&advanced))
+            parse(&pairs(given), &CollectionSchema::default(), Window::default(), Some(&advanced))
         };
         assert_eq!(read(&[]).unwrap().k(), 30);
         assert_eq!(read(&[("topk", "7"), ("offset", "4")]).unwrap().k(), 7);

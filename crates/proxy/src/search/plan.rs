@@ -7,6 +7,7 @@ use milvus_index::{IndexType, check_range_params, check_search_params};
 use milvus_roles::LoadStatus;
 use milvus_segment::{Boosts, Queries, RangeBounds};
 use milvus_types::error::OrFailure as _;
+use milvus_types::limits::Window;
 use milvus_types::{
     Collection, DataType, ErrorCode, Failure, FieldSchema, IndexMeta, KeyValue, MetricType,
     PartitionId, Result,
@@ -18,6 +19,8 @@ use super::params::{self, Advanced, Params};
 use super::placeholder;
 use crate::api::{FunctionScore, Placeholder, TimeFormat};
 use crate::output_fields::Output;
+use crate::rerank::Ranker;
+use crate::validate::properties::QUERY_MODE;
 use crate::{Proxy, plan};
 
 /// What every search of a request shares.
@@ -67,6 +70,21 @@ pub(crate) struct ShardSearch {
     pub(crate) elements: bool,
 }
 
+impl Draft {
+    /// The field that is searched, and those that decide which hits are returned, and in what order.
+    pub(crate) fn used<'d>(&'d self, ranker: Option<&'d Ranker>) -> Vec<&'d FieldSchema> {
+        let mut used = vec![&self.field];
+        if let Some(grouping) = &self.params.grouping {
+            used.extend(grouping.fields.iter().map(|by| &by.field));
+        }
+        used.extend(self.params.order_by.iter().map(|by| &by.field));
+        if let Some(Ranker::Decay(decay)) = ranker {
+            used.push(&decay.field);
+        }
+        used
+    }
+}
+
 fn mismatch<T>(what: impl std::fmt::Display) -> Result<T> {
     Err(Failure::parameter_mismatch("", "", what))
 }
@@ -75,8 +93,14 @@ fn mismatch<T>(what: impl std::fmt::Display) -> Result<T> {
 pub(crate) fn draft(target: &Target, asked: &Asked<'_>, proxy: &Proxy) -> Result<Draft> {
     let schema = &target.collection.schema;
     let name = params::anns_field(asked.params, schema)?;
-    let params = params::parse(asked.params, schema, &proxy.options().limits, asked.advanced)?;
+    let params =
+        params::parse(asked.params, schema, proxy.window(&target.collection), asked.advanced)?;
     params.check_collection(target.collection.id)?;
+    if params.cursor.is_some() && asked.nq > 1 {
+        return Err(Failure::parameter_invalid(
+            "Number of queries is greater than 1, cannot initialize iterator",
+        ));
+    }
     if let Some(field) = schema.field(&name) {
         params::check_grouping(&params, field)?;
     }
@@ -156,6 +180,12 @@ pub(crate) fn check_element_filter(draft: &Draft, kind: i32) -> Result<()> {
 }
 
 impl Proxy {
+    /// How much one read of `collection` may ask for.
+    pub(crate) fn window(&self, collection: &Collection) -> Window {
+        let large = collection.property(QUERY_MODE) == Some("large_topk");
+        self.options().limits.reading(large)
+    }
+
     /// The collection, partitions and zone of a request.
     pub(crate) fn target(
         &self,
@@ -227,11 +257,12 @@ impl Proxy {
     }
 }
 
-/// Fields that were left out of the load cannot be searched, filtered by or returned.
+/// Fields that were left out of the load cannot be searched, filtered by or returned, nor used for
+/// anything else.
 pub(crate) fn check_loaded(
     status: &LoadStatus,
     collection: &Collection,
-    searched: Option<&FieldSchema>,
+    used: &[&FieldSchema],
     filter: &Plan,
     output: &Output,
 ) -> Result<()> {
@@ -256,7 +287,7 @@ pub(crate) fn check_loaded(
             )));
         }
     }
-    if let Some(field) = searched.filter(|field| !loaded(field)) {
+    if let Some(field) = used.iter().find(|field| !loaded(field)) {
         return missing(field);
     }
     match output.fields.iter().find(|field| !loaded(field)) {
@@ -295,5 +326,5 @@ fn check_index_params(index: &IndexMeta, params: &Params) -> Result<()> {
     let Some(index_type) = IndexType::parse(name) else {
         return Err(Failure::internal(format!("index {} has unknown type {name}", index.name)));
     };
-    check_search_params(index_type, params.k(), &params.search).or_failure().map(drop)
+    check_search_params(index_type, params.depth(), &params.search).or_failure().map(drop)
 }

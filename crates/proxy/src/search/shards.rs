@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use milvus_base::Priority;
 use milvus_roles::{SearchReply, SearchRequest, ShardHit};
-use milvus_segment::{Cursor, GroupBy, GroupField, GroupValue};
+use milvus_segment::{Cursor, GroupBy, GroupField, GroupSet, GroupValue};
 use milvus_types::{Collection, DataType, Result, Timestamp, VChannel};
 
 use super::group_by::Grouping;
@@ -25,6 +25,9 @@ pub(crate) struct Moment {
 
 impl Proxy {
     /// The page of hits of each query, best first, and the snapshot they were found in.
+    ///
+    /// A segment does not look for more of a group that is not among its own best, so strict groups
+    /// are filled by a second search, of the groups that the first one found.
     pub(crate) async fn search_shards(
         &self,
         collection: &Collection,
@@ -32,8 +35,28 @@ impl Proxy {
         moment: Moment,
         page: Page,
     ) -> Result<(Vec<Vec<Hit>>, Timestamp)> {
+        let (hits, mvcc) = self.ask_shards(collection, search, moment, page, None).await?;
+        let grouping = search.params.grouping.as_ref();
+        if grouping.is_none_or(|by| !by.strict || by.size < 2) || hits.iter().all(Vec::is_empty) {
+            return Ok((hits, mvcc));
+        }
+        let only = hits.iter().map(|hits| hits.iter().filter_map(group_of).collect()).collect();
+        let page = Page { offset: 0, limit: usize::MAX, ..page };
+        let moment = Moment { guarantee: mvcc, mvcc: Some(mvcc) };
+        self.ask_shards(collection, search, moment, page, Some(only)).await
+    }
+
+    async fn ask_shards(
+        &self,
+        collection: &Collection,
+        search: &ShardSearch,
+        moment: Moment,
+        page: Page,
+        only: Option<Arc<[GroupSet]>>,
+    ) -> Result<(Vec<Vec<Hit>>, Timestamp)> {
         let shards = collection.vchannels.iter().map(|vchannel| {
-            self.streaming().search(request(collection, vchannel.clone(), search, moment))
+            let request = request(collection, vchannel.clone(), search, moment, only.clone());
+            self.streaming().search(request)
         });
         let replies: Vec<SearchReply> =
             join_all(shards).await.into_iter().collect::<Result<_>>()?;
@@ -61,6 +84,7 @@ fn request(
     vchannel: VChannel,
     search: &ShardSearch,
     moment: Moment,
+    only: Option<Arc<[GroupSet]>>,
 ) -> SearchRequest {
     SearchRequest {
         collection_id: collection.id,
@@ -73,7 +97,7 @@ fn request(
         params: search.params.search.clone(),
         filter: search.filter.clone(),
         range: search.range,
-        group_by: search.params.grouping.as_ref().map(group_by),
+        group_by: search.params.grouping.as_ref().map(|by| group_by(by, only)),
         iterator: search.params.iterator,
         after: search.after.as_ref().map(|end| Cursor {
             score: end.score,
@@ -87,7 +111,7 @@ fn request(
     }
 }
 
-fn group_by(grouping: &Grouping) -> GroupBy {
+fn group_by(grouping: &Grouping, only: Option<Arc<[GroupSet]>>) -> GroupBy {
     let field = |by: &super::group_by::GroupField| GroupField {
         column: by.field.name.clone(),
         path: by.path.clone(),
@@ -98,6 +122,7 @@ fn group_by(grouping: &Grouping) -> GroupBy {
         fields: grouping.fields.iter().map(field).collect(),
         size: grouping.size,
         strict: grouping.strict,
+        only,
     }
 }
 
@@ -110,6 +135,17 @@ fn known(shard: usize, hit: ShardHit) -> Hit {
         location: hit.location,
         group: hit.group.map(|values| values.iter().map(key).collect()),
     }
+}
+
+/// The group of `hit`, as segments know it.
+fn group_of(hit: &Hit) -> Option<Arc<[GroupValue]>> {
+    let value = |key: &Key| match key {
+        Key::Null => Some(GroupValue::Null),
+        Key::Bool(value) => Some(GroupValue::Bool(*value)),
+        Key::Int(value) => Some(GroupValue::Int(*value)),
+        Key::Text(value) => Some(GroupValue::VarChar((&**value).into())),
+    };
+    hit.group.as_deref()?.iter().map(value).collect()
 }
 
 fn key(value: &GroupValue) -> Key {

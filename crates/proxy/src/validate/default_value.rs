@@ -37,6 +37,7 @@ pub(crate) fn validate(field: &FieldSchema) -> Result<()> {
 }
 
 fn geometry_text(value: &Value) -> Result<()> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "only texts are geometries")]
     match value {
         Value::VarChar(text) if geometry::from_wkt(text).is_ok() => Ok(()),
         _ => Err(Failure::parameter_invalid("invalid default value for geometry field")),

@@ -194,7 +194,6 @@ pub(crate) fn no_cipher(set: &[KeyValue], delete: &[String]) -> Result<()> {
 pub(crate) fn supported(properties: &[KeyValue]) -> Result<()> {
     for pair in properties {
         let refused = match pair.key.as_str() {
-            QUERY_MODE => !pair.value.is_empty(),
             NAMESPACE_SHARDING => parse_bool(&pair.value) == Some(true),
             key => key.starts_with("cipher."),
         };

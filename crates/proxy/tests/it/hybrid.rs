@@ -48,7 +48,7 @@ async fn rows_found_twice_rank_first() {
     let reply = hybrid(&house, searches, &[("limit", "3"), ("strategy", "rrf")]).await.unwrap();
     // 10, 9, 11 and 11, 13, 10: 10 and 11 come twice.
     assert_eq!(int64s(&reply.keys), [10, 11, 9]);
-    let score = |rank: f64| (1.0 / (60.0 + rank)) as f32;
+    let score = |rank: f32| 1.0 / (60.0 + rank);
     assert_eq!(reply.scores[0], score(1.0) + score(3.0));
     assert_eq!(optional_int64s(&reply.columns[0].values), [Some(10), None, None]);
 }

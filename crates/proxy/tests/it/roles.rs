@@ -11,12 +11,12 @@ use arrow::datatypes::{Float32Type, Int64Type};
 use async_trait::async_trait;
 use milvus_base::{CpuPool, Governor};
 use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest};
+use milvus_index::vectors::VectorRef;
 use milvus_proxy::api::{
     Context, CreateCollectionRequest, CreateIndexRequest, InputColumn, InputValues, InsertRequest,
     LoadApiRequest, PackedVectors,
 };
 use milvus_proxy::{Proxy, ProxyOptions};
-use milvus_index::vectors::VectorRef;
 use milvus_roles::*;
 use milvus_segment::GroupValue;
 use milvus_types::collection::{DEFAULT_PARTITION, Partition};
@@ -342,7 +342,8 @@ impl Roles {
         let grouped = request.group_by.as_ref().is_some_and(|by| by.fields[0].column == "n");
         let batches = self.rows.lock();
         let value = |(_, location, _): &Row| {
-            let batch = &batches[&request.vchannel][location.segment_id.0 as usize].1;
+            let number = usize::try_from(location.segment_id.0).unwrap();
+            let batch = &batches[&request.vchannel][number].1;
             let column = batch.column_by_name("n").unwrap().as_primitive::<Int64Type>();
             let row = location.row as usize;
             (grouped && column.is_valid(row)).then(|| column.value(row) % 4)

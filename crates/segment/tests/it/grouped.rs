@@ -75,6 +75,7 @@ proptest! {
             fields: vec![field("age"), field("red"), field("name")],
             size,
             strict: true,
+            only: None,
         };
         let spec = SearchSpec { group_by: Some(by), ..spec(k) };
         let mut counts: HashMap<Vec<GroupValue>, usize> = HashMap::new();

@@ -97,8 +97,9 @@ fn bad_searches_say_what_is_wrong() {
         let error = segment.search(&spec).unwrap_err();
         (error.code(), error.to_string())
     };
-    let ef = SearchSpec { params: vec![KeyValue::new("ef", "1")], ..good() };
-    assert_eq!(refused(ef).1, "ef(1) should be larger than k(10)");
+    let ef = SearchSpec { params: vec![KeyValue::new("ef", "-1")], ..good() };
+    let text = "Out of range in json: param 'ef' (-1) should be in range [1, 2147483647]";
+    assert_eq!(refused(ef).1, text);
     let dim = SearchSpec { queries: Arc::new(Queries::floats(vec![0.0; 4], 2).unwrap()), ..good() };
     let text = "vector dimension mismatch, expected vector size(byte) 12, actual 8";
     assert_eq!(refused(dim), (ErrorCode::ParameterInvalid, text.to_owned()));

@@ -144,8 +144,16 @@ pub const KEYS: &[Key] = &[
         "collections a database",
     ),
     key("quotaAndLimits.limits.topK", COUNT, "16384", "", "hits of one query"),
+    key("quotaAndLimits.limits.largeTopK", COUNT, "1000000", "", "of query_mode large_topk"),
     key("quotaAndLimits.limits.nq", COUNT, "16384", "", "queries of one search"),
     key("quotaAndLimits.limits.maxQueryResultWindow", COUNT, "16384", "", "offset plus limit"),
+    key(
+        "quotaAndLimits.limits.largeMaxQueryResultWindow",
+        COUNT,
+        "1000000",
+        "",
+        "of query_mode large_topk",
+    ),
     key("quotaAndLimits.limits.maxOutputSize", BYTES, "104857600", "bytes", "largest result"),
     key("dataCoord.segment.maxSize", COUNT, "1024", "MiB", "size of a full segment"),
     key(

@@ -201,7 +201,12 @@ impl Reader<'_> {
 
     fn polygon(&mut self, layout: Layout) -> Result<Vec<Flat>, GeometryError> {
         let rings = self.count(4)?;
-        (0..rings).map(|_| self.line(layout)).collect()
+        (0..rings)
+            .map(|_| match self.line(layout)? {
+                ring if ring.is_empty() => Err(self.error("ring without points")),
+                ring => Ok(ring),
+            })
+            .collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use milvus_types::{DataType, KeyValue, MetricType};
 
 use super::*;
-use crate::params::{check_range_params, check_search_params};
+use crate::params::{Depth, check_range_params, check_search_params};
 use crate::range::Range;
 
 /// Checks an index over `field` with `pairs`; the text of a refusal.
@@ -207,7 +207,7 @@ fn each_index_reads_its_own_parameters() {
 #[test]
 fn searches_of_each_index_read_their_own_parameters() {
     let search = |index_type, key: &str, value: &str| {
-        check_search_params(index_type, 10, &[KeyValue::new(key, value)])
+        check_search_params(index_type, Depth::AtOnce(10), &[KeyValue::new(key, value)])
             .map_err(|error| error.to_string())
     };
     assert_eq!(search(IndexType::IvfSq8, "nprobe", "\"32\"").unwrap().nprobe, 32);
@@ -319,7 +319,7 @@ fn creation_takes_what_milvus_takes_and_says_what_milvus_says() {
 #[test]
 fn ef_is_checked_as_milvus_does() {
     let search = |value: &str| {
-        check_search_params(IndexType::Hnsw, 10, &[KeyValue::new("ef", value)])
+        check_search_params(IndexType::Hnsw, Depth::AtOnce(10), &[KeyValue::new("ef", value)])
             .map(|params| params.ef)
             .map_err(|error| error.to_string())
     };
@@ -335,12 +335,12 @@ fn ef_is_checked_as_milvus_does() {
     ] {
         assert_eq!(search(value), Err(text.to_owned()));
     }
-    let none = check_search_params(IndexType::AutoIndex, 100, &[]).unwrap();
+    let none = check_search_params(IndexType::AutoIndex, Depth::AtOnce(100), &[]).unwrap();
     assert_eq!(none.ef, 150);
-    assert_eq!(check_search_params(IndexType::Hnsw, 100, &[]).unwrap().ef, 100);
-    assert_eq!(check_search_params(IndexType::Hnsw, 3, &[]).unwrap().ef, 16);
+    assert_eq!(check_search_params(IndexType::Hnsw, Depth::AtOnce(100), &[]).unwrap().ef, 100);
+    assert_eq!(check_search_params(IndexType::Hnsw, Depth::AtOnce(3), &[]).unwrap().ef, 16);
     let flat = [KeyValue::new("ef", "junk")];
-    assert!(check_search_params(IndexType::Flat, 3, &flat).is_ok());
+    assert!(check_search_params(IndexType::Flat, Depth::AtOnce(3), &flat).is_ok());
 }
 
 #[test]
@@ -363,4 +363,15 @@ fn ranges_must_not_be_empty() {
     assert_eq!(check_range_params(MetricType::L2, &[]), Ok(None));
     let alone = [KeyValue::new("range_filter", "1")];
     assert!(check_range_params(MetricType::L2, &alone).is_err());
+}
+
+#[test]
+fn a_search_in_steps_may_start_with_fewer_candidates() {
+    let search = |index_type, key: &str, depth| {
+        check_search_params(index_type, depth, &[KeyValue::new(key, "30")]).map(|params| params.ef)
+    };
+    for (index_type, key) in [(IndexType::DiskAnn, "search_list"), (IndexType::Hnsw, "ef")] {
+        assert!(search(index_type, key, Depth::AtOnce(50)).is_err());
+        assert_eq!(search(index_type, key, Depth::InSteps(50)).unwrap(), 30);
+    }
 }
