@@ -127,6 +127,12 @@ impl Reply for milvus::AlterCollectionSchemaResponse {
     }
 }
 
+impl Reply for milvus::TruncateCollectionResponse {
+    fn with_status(status: pb::Status) -> Self {
+        Self { status: Some(status) }
+    }
+}
+
 impl Reply for FlushResponse {
     fn with_status(status: pb::Status) -> Self {
         Self { status: Some(status), ..Default::default() }
@@ -191,7 +197,6 @@ replies!(
     SearchResults,
     ShowCollectionsResponse,
     ShowPartitionsResponse,
-    TruncateCollectionResponse,
 );
 
 #[cfg(test)]

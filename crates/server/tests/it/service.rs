@@ -68,8 +68,8 @@ async fn errors_are_in_the_status_and_what_is_not_served_is_a_grpc_error() {
     let reply = client.describe_collection(elsewhere).await.unwrap().into_inner();
     assert!(reply.status.unwrap().reason.contains("other"));
 
-    let alias = client.create_alias(pb::CreateAliasRequest::default()).await.unwrap_err();
-    assert_eq!(alias.code(), Code::Unimplemented);
+    let later = client.run_analyzer(pb::RunAnalyzerRequest::default()).await.unwrap_err();
+    assert_eq!(later.code(), Code::Unimplemented);
 }
 
 #[tokio::test]
