@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from pymilvus import MilvusClient
+from pymilvus import MilvusClient, MilvusException
 from support import count, make, rows, vector
 
 
@@ -51,3 +51,19 @@ def test_level_of_the_collection_is_the_default(client, name):
     client.insert(name, rows(3))
     assert count(client, name) == 3
     assert client.describe_collection(name)["consistency_level"] == 0
+
+
+def timestamp_ahead(seconds):
+    return int((time.time() + seconds) * 1000) << 18
+
+
+def test_a_timestamp_of_the_future_is_waited_for(client, name):
+    make(client, name)
+    client.insert(name, rows(3))
+    began = time.monotonic()
+    ahead = {"consistency_level": "Customized", "guarantee_timestamp": timestamp_ahead(0.5)}
+    assert count(client, name, **ahead) == 3
+    assert time.monotonic() - began >= 0.4
+    far = {"consistency_level": "Customized", "guarantee_timestamp": timestamp_ahead(90_000)}
+    with pytest.raises(MilvusException, match=r"lag\(\d+ s\) max\(86400 s\)"):
+        count(client, name, **far, timeout=5)
