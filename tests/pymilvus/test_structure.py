@@ -5,8 +5,8 @@ import time
 
 import pytest
 from harness.server import Server
-from pymilvus import DataType, MilvusClient
-from support import count, make, query_ids, refused, rows
+from pymilvus import DataType, MilvusClient, MilvusException
+from support import count, make, query_ids, refused, rows, vector
 
 
 @pytest.fixture
@@ -114,3 +114,42 @@ def test_a_database_says_how_many_collections_it_holds(client, server):
         inside.drop_collection(collection)
     client.drop_database("few")
     inside.close()
+
+
+@pytest.mark.skipif(not hasattr(MilvusClient, "drop_collection_field"), reason="pymilvus 3 and later")
+def test_reads_go_on_while_a_field_comes_and_goes(server, client, name):
+    make(client, name)
+    client.insert(name, rows(50))
+    client.flush(name)
+    wrong, over = [], threading.Event()
+
+    def read():
+        reader = MilvusClient(uri=server.uri)
+        while not over.is_set():
+            try:
+                assert len(reader.query(name, filter="id < 5", output_fields=["*"])) == 5
+                assert len(reader.search(name, [vector(1).tolist()], limit=3, output_fields=["*"])[0]) == 3
+            except (AssertionError, MilvusException) as error:
+                wrong.append(error)
+        reader.close()
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(15):
+        client.add_collection_field(name, "extra", DataType.INT64, nullable=True)
+        client.drop_collection_field(name, "extra")
+    over.set()
+    for reader in readers:
+        reader.join()
+    assert not wrong
+
+
+def test_an_index_is_known_by_the_name_that_was_sent(client, name):
+    make(client, name)
+    params = client.prepare_index_params()
+    params.add_index("id", index_type="STL_SORT", index_name=" spaced ")
+    client.create_index(name, params)
+    assert client.describe_index(name, " spaced ")["index_type"] == "STL_SORT"
+    client.drop_index(name, " spaced ")
+    assert " spaced " not in client.list_indexes(name)

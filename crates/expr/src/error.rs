@@ -393,6 +393,10 @@ pub enum EvaluateError {
 
 impl Coded for EvaluateError {
     fn code(&self) -> ErrorCode {
-        ErrorCode::ServiceInternal
+        if matches!(self, Self::MissingColumn { .. }) {
+            ErrorCode::FieldNotFound
+        } else {
+            ErrorCode::ServiceInternal
+        }
     }
 }

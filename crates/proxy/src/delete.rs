@@ -40,7 +40,7 @@ impl Proxy {
         };
         let delete_count = i64::try_from(keys.len()).unwrap_or(i64::MAX);
         let writes = split::deletes(&collection, partitions, &keys)?;
-        let timestamp = self.write_all(writes).await?.max(at);
+        let timestamp = self.write_all(&collection, writes).await?.max(at);
         Ok(MutationReply { keys, insert_count: 0, delete_count, upsert_count: 0, timestamp })
     }
 

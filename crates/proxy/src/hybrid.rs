@@ -56,7 +56,7 @@ impl Proxy {
         cx: &Context,
         request: HybridSearchApiRequest,
     ) -> Result<SearchApiReply> {
-        let planned = Box::pin(self.plan_hybrid(cx, request)).await?;
+        let mut planned = Box::pin(self.plan_hybrid(cx, request.clone())).await?;
         let mut attempt = 1;
         loop {
             match Box::pin(self.run_hybrid(&planned)).await {
@@ -64,6 +64,10 @@ impl Proxy {
                     if fetch::moved(&failure) && attempt < self.options().requery_attempts =>
                 {
                     tracing::debug!(%failure, attempt, "rows moved, searching again");
+                    attempt += 1;
+                }
+                Err(failure) if self.replans(&failure, attempt).await => {
+                    planned = Box::pin(self.plan_hybrid(cx, request.clone())).await?;
                     attempt += 1;
                 }
                 result => return result,

@@ -94,10 +94,10 @@ impl Proxy {
         let bytes = request.columns.iter().map(column_bytes).sum();
         // Held until the shards have the rows and charge them themselves.
         let _in_flight = self.reserve(Purpose::Insert, bytes)?;
-        let (limits, collection) = (self.options().limits.clone(), Arc::clone(collection));
+        let (limits, of) = (self.options().limits.clone(), Arc::clone(collection));
         let checked = self
             .compute(Priority::Write, bytes, move || {
-                prepare::check(&collection, request, operation, &limits)
+                prepare::check(&of, request, operation, &limits)
             })
             .await?;
         let to_fill = checked.bytes_to_fill();
@@ -110,16 +110,28 @@ impl Proxy {
         let prepared =
             self.compute(Priority::Write, bytes, move || checked.prepare(first_id)).await?;
         let Prepared { keys, writes } = prepared;
-        let timestamp = self.write_all(writes).await?;
+        let timestamp = self.write_all(collection, writes).await?;
         Ok(Written { keys, timestamp })
     }
 
     /// Writes to every shard at once and waits for all; the latest of their timestamps.
-    pub(crate) async fn write_all(&self, writes: Vec<Write>) -> Result<Timestamp> {
+    pub(crate) async fn write_all(
+        &self,
+        collection: &Collection,
+        writes: Vec<Write>,
+    ) -> Result<Timestamp> {
         let acks = join_all(writes.into_iter().map(|write| self.streaming().write(write))).await;
         let mut latest = Timestamp::ZERO;
         for ack in acks {
-            latest = latest.max(ack?.timestamp);
+            // A shard goes with its collection.
+            let ack = ack.map_err(|failure| {
+                if failure.code == ErrorCode::ChannelNotFound {
+                    Failure::collection_not_found(&collection.db_name, &collection.name)
+                } else {
+                    failure
+                }
+            })?;
+            latest = latest.max(ack.timestamp);
         }
         Ok(latest)
     }

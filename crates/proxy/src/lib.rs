@@ -37,6 +37,7 @@ mod plan;
 mod proxy;
 mod query;
 mod rate;
+mod replan;
 mod rerank;
 mod search;
 mod typed_column;

@@ -46,7 +46,7 @@ struct Planned {
 impl Proxy {
     /// Rows, or what is computed of them.
     pub async fn query(&self, cx: &Context, request: QueryApiRequest) -> Result<QueryApiReply> {
-        let planned = Box::pin(self.plan_query(cx, request)).await?;
+        let mut planned = Box::pin(self.plan_query(cx, request.clone())).await?;
         let mut attempt = 1;
         loop {
             match Box::pin(self.run_query(&planned)).await {
@@ -54,6 +54,10 @@ impl Proxy {
                     if fetch::moved(&failure) && attempt < self.options().requery_attempts =>
                 {
                     tracing::debug!(%failure, attempt, "rows moved, querying again");
+                    attempt += 1;
+                }
+                Err(failure) if self.replans(&failure, attempt).await => {
+                    planned = Box::pin(self.plan_query(cx, request.clone())).await?;
                     attempt += 1;
                 }
                 result => return result,

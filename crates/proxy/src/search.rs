@@ -54,7 +54,7 @@ struct Planned {
 impl Proxy {
     /// The nearest rows to each query vector.
     pub async fn search(&self, cx: &Context, request: SearchApiRequest) -> Result<SearchApiReply> {
-        let planned = Box::pin(self.plan_search(cx, request)).await?;
+        let mut planned = Box::pin(self.plan_search(cx, request.clone())).await?;
         let mut attempt = 1;
         loop {
             match Box::pin(self.run_search(&planned)).await {
@@ -62,6 +62,10 @@ impl Proxy {
                     if fetch::moved(&failure) && attempt < self.options().requery_attempts =>
                 {
                     tracing::debug!(%failure, attempt, "rows moved, searching again");
+                    attempt += 1;
+                }
+                Err(failure) if self.replans(&failure, attempt).await => {
+                    planned = Box::pin(self.plan_search(cx, request.clone())).await?;
                     attempt += 1;
                 }
                 result => return result,
@@ -96,9 +100,9 @@ impl Proxy {
         };
         check_combinations(&draft.params, ranker.as_ref(), aggregation.as_ref())?;
         if let Some(aggregation) = &aggregation {
+            group_by::check_types(&aggregation.grouping)?;
             draft.params.grouping = Some(aggregation.grouping.clone());
             draft.params.top_k = aggregation.top_k;
-            params::check_grouping(&draft.params, &draft.field)?;
         }
         if let SearchInput::Vectors(all) = &request.input {
             check_elements(&target, &draft, all.first().map_or(0, |one| one.kind))?;

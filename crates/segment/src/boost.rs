@@ -1,4 +1,7 @@
 //! Boosts: changes of the scores of the hits found.
+//!
+//! A boost is of a score that is better the larger it is, so a distance counts with its sign turned:
+//! adding to it brings a row nearer.
 
 use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
@@ -18,6 +21,7 @@ pub(crate) fn apply(
     metric: MetricType,
     queries: &mut [Vec<Hit>],
 ) -> Result<(), SearchError> {
+    let sign = if metric.larger_is_better() { 1.0 } else { -1.0 };
     for hits in queries {
         let wanted: Vec<u32> = hits.iter().map(|hit| hit.row).collect();
         let mut results: Vec<Option<f32>> = vec![None; hits.len()];
@@ -33,7 +37,7 @@ pub(crate) fn apply(
         }
         for (hit, result) in hits.iter_mut().zip(results) {
             if let Some(result) = result {
-                hit.score = combine(boosts.boost_mode, hit.score, result);
+                hit.score = sign * combine(boosts.boost_mode, sign * hit.score, result);
             }
         }
         sort(hits, metric);

@@ -19,7 +19,9 @@ impl RootCoordinator {
         let (alias, collection) = (alias.to_owned(), collection.to_owned());
         self.decisions
             .run(async move {
-                let target = root.alias_target(&db_name, &alias, &collection)?;
+                let target = root
+                    .alias_target(&db_name, &alias, &collection)?
+                    .ok_or_else(|| Failure::collection_not_found(&db_name, &collection))?;
                 match root.alias(&db_name, &alias) {
                     Some(owner) if owner.id == target.id => Ok(()),
                     Some(owner) => {
@@ -47,7 +49,14 @@ impl RootCoordinator {
         let (alias, collection) = (alias.to_owned(), collection.to_owned());
         self.decisions
             .run(async move {
-                let target = root.alias_target(&db_name, &alias, &collection)?;
+                // Milvus names the collection alone here.
+                let target =
+                    root.alias_target(&db_name, &alias, &collection)?.ok_or_else(|| {
+                        Failure::with_fields(
+                            ErrorCode::CollectionNotFound,
+                            &[("collection", &collection)],
+                        )
+                    })?;
                 if root.alias(&db_name, &alias).is_none() {
                     return Err(Failure::with_fields(
                         ErrorCode::AliasNotFound,
@@ -60,7 +69,12 @@ impl RootCoordinator {
     }
 
     /// The collection an alias shall stand for; the alias must not be the name of a collection.
-    fn alias_target(&self, db_name: &str, alias: &str, name: &str) -> Result<Arc<Collection>> {
+    fn alias_target(
+        &self,
+        db_name: &str,
+        alias: &str,
+        name: &str,
+    ) -> Result<Option<Arc<Collection>>> {
         self.check_database(db_name)?;
         if self.find(db_name, alias).is_some() {
             return Err(Failure::with_fields(
@@ -68,7 +82,7 @@ impl RootCoordinator {
                 &[("database", &db_name), ("alias", &alias)],
             ));
         }
-        self.find(db_name, name).ok_or_else(|| Failure::collection_not_found(db_name, name))
+        Ok(self.find(db_name, name))
     }
 
     async fn point(&self, alias: &str, target: &Collection) -> Result<()> {

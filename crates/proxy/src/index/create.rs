@@ -35,7 +35,7 @@ impl Proxy {
                 collection_id: collection.id,
                 field_id: field.id,
                 field_name: field.name.clone(),
-                index_name: request.index_name.trim().to_owned(),
+                index_name: stored_name(&request.index_name),
                 user_params: params.user,
                 index_params: params.build,
             })
@@ -104,6 +104,11 @@ fn scalar_index(
     }
     let build = prepare_params(schema, field, &request.field_name, params).or_failure()?;
     Ok(IndexParams { user: request.params.clone(), build })
+}
+
+/// Names are kept as they were sent; one of blanks alone is none.
+fn stored_name(name: &str) -> String {
+    if name.trim().is_empty() { String::new() } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -182,5 +182,5 @@ fn boosts_score_the_best_hits_anew() {
     let (multiply, sum) = (BoostMode::Multiply, BoostMode::Sum);
     // Raw distances of 1, 2, 3: 0, 1, 4.
     assert_eq!(boosted(multiply, multiply), [hit("1", 0.0), hit("3", 0.8), hit("2", 2.0)]);
-    assert_eq!(boosted(sum, sum), [hit("1", 0.0), hit("2", 3.0), hit("3", 6.1)]);
+    assert_eq!(boosted(sum, sum), [hit("2", -1.0), hit("1", 0.0), hit("3", 4.0 - 2.1)]);
 }
