@@ -26,6 +26,7 @@ mod inverted;
 mod ivf;
 pub mod lists;
 pub mod params;
+mod pca;
 mod product;
 mod range;
 pub mod registry;
