@@ -38,12 +38,20 @@ pub fn inverse_norm(norm_squared: f32) -> f32 {
 
 /// The squared Euclidean distances of `query` and each row of `block`, into `out`.
 pub fn l2_rows(query: &[f32], block: &[f32], out: &mut [f32]) {
-    block_rows(kernels().l2_x4, kernels().l2, query, block, out);
+    l2_rows_with(kernels(), query, block, out);
+}
+
+pub(crate) fn l2_rows_with(table: &Kernels, query: &[f32], block: &[f32], out: &mut [f32]) {
+    block_rows(table.l2_x4, table.l2, query, block, out);
 }
 
 /// The inner products of `query` and each row of `block`, into `out`.
 pub fn ip_rows(query: &[f32], block: &[f32], out: &mut [f32]) {
-    block_rows(kernels().ip_x4, kernels().ip, query, block, out);
+    ip_rows_with(kernels(), query, block, out);
+}
+
+pub(crate) fn ip_rows_with(table: &Kernels, query: &[f32], block: &[f32], out: &mut [f32]) {
+    block_rows(table.ip_x4, table.ip, query, block, out);
 }
 
 /// The squared Euclidean distances of `query` and the rows of `block` named by `rows`.

@@ -23,7 +23,7 @@ macro_rules! wrapper {
     ($name:ident, $kernel:ident, $type:ty, $result:ty) => {
         #[inline(always)]
         #[expect(unsafe_code, reason = "calls through the table of kernels")]
-        fn $name(table: &Kernels, a: &[$type], b: &[$type]) -> $result {
+        pub(crate) fn $name(table: &Kernels, a: &[$type], b: &[$type]) -> $result {
             assert_eq!(a.len(), b.len(), "dimensions disagree");
             // SAFETY: the table was chosen for this CPU, and the slices have the same length.
             unsafe { (table.$kernel)(a, b) }

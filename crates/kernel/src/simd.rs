@@ -7,6 +7,9 @@ use std::sync::OnceLock;
 
 use half::{bf16, f16};
 
+#[cfg(target_arch = "x86_64")]
+use crate::many;
+use crate::many::ManyKernels;
 use crate::portable;
 
 /// The instruction sets there are kernels for, slowest first.
@@ -80,6 +83,7 @@ pub(crate) type BitsPair = unsafe fn(&[u8], &[u8]) -> u32;
 pub(crate) type BitsOverlap = unsafe fn(&[u8], &[u8]) -> (u32, u32);
 
 /// The functions of one instruction set. All slices of one call have the same length.
+#[derive(Clone, Copy)]
 pub(crate) struct Kernels {
     pub(crate) level: Level,
     pub(crate) l2: F32Pair,
@@ -97,6 +101,7 @@ pub(crate) struct Kernels {
     pub(crate) i8_ip: I8Pair,
     pub(crate) hamming: BitsPair,
     pub(crate) overlap: BitsOverlap,
+    pub(crate) many: Option<ManyKernels>,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -116,6 +121,7 @@ static PORTABLE: Kernels = Kernels {
     i8_ip: portable::i8_ip,
     hamming: portable::hamming,
     overlap: portable::overlap,
+    many: None,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -136,10 +142,11 @@ static AVX2: Kernels = Kernels {
     i8_ip: crate::avx2_narrow::i8_ip,
     hamming: crate::avx2_narrow::hamming,
     overlap: crate::avx2_narrow::overlap,
+    many: Some(many::avx2::KERNELS),
 };
 
 #[cfg(target_arch = "x86_64")]
-const AVX512_BASE: Kernels = Kernels {
+static AVX512: Kernels = Kernels {
     level: Level::Avx512,
     l2: crate::avx512::l2,
     ip: crate::avx512::ip,
@@ -156,18 +163,25 @@ const AVX512_BASE: Kernels = Kernels {
     i8_ip: crate::avx512_narrow::i8_ip,
     hamming: crate::avx512_narrow::hamming,
     overlap: crate::avx512_narrow::overlap,
+    many: Some(many::avx512::KERNELS),
 };
 
+/// [`AVX512`] with what this CPU has besides: counts of bits in vectors, products of bfloat16.
 #[cfg(target_arch = "x86_64")]
-static AVX512: Kernels = AVX512_BASE;
-
-/// As [`AVX512`] on CPUs that count bits in vectors.
-#[cfg(target_arch = "x86_64")]
-static AVX512_POPCNT: Kernels = Kernels {
-    hamming: crate::avx512_narrow::hamming_vectors,
-    overlap: crate::avx512_narrow::overlap_vectors,
-    ..AVX512_BASE
-};
+fn avx512() -> &'static Kernels {
+    static BEST: OnceLock<Kernels> = OnceLock::new();
+    BEST.get_or_init(|| {
+        let mut table = AVX512;
+        if is_x86_feature_detected!("avx512vpopcntdq") {
+            table.hamming = crate::avx512_narrow::hamming_vectors;
+            table.overlap = crate::avx512_narrow::overlap_vectors;
+        }
+        if is_x86_feature_detected!("avx512bf16") {
+            table.many = Some(many::avx512::BF16_KERNELS);
+        }
+        table
+    })
+}
 
 /// The table of `level`, or of the portable level where the CPU lacks it.
 pub(crate) fn kernels_of(level: Level) -> &'static Kernels {
@@ -178,11 +192,22 @@ pub(crate) fn kernels_of(level: Level) -> &'static Kernels {
     return match level {
         Level::Portable => &PORTABLE,
         Level::Avx2 => &AVX2,
-        Level::Avx512 if is_x86_feature_detected!("avx512vpopcntdq") => &AVX512_POPCNT,
-        Level::Avx512 => &AVX512,
+        Level::Avx512 => avx512(),
     };
     #[cfg(not(target_arch = "x86_64"))]
     return &PORTABLE;
+}
+
+/// Every table that this CPU can run, AVX-512 without its additions too.
+#[cfg(test)]
+pub(crate) fn every_table() -> Vec<&'static Kernels> {
+    let supported = Level::ALL.into_iter().filter(|level| level.is_supported());
+    let mut tables: Vec<_> = supported.map(kernels_of).collect();
+    #[cfg(target_arch = "x86_64")]
+    if Level::Avx512.is_supported() {
+        tables.push(&AVX512);
+    }
+    tables
 }
 
 /// The table of this process.
