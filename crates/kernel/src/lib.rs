@@ -22,6 +22,7 @@ mod avx512_narrow;
 pub mod binary;
 pub mod bitset;
 pub mod distance;
+pub mod fastscan;
 pub mod many;
 pub mod narrow;
 mod portable;

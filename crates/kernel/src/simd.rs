@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use half::{bf16, f16};
 
+use crate::fastscan::{self, FastScanKernels};
 #[cfg(target_arch = "x86_64")]
 use crate::many;
 use crate::many::ManyKernels;
@@ -102,6 +103,7 @@ pub(crate) struct Kernels {
     pub(crate) hamming: BitsPair,
     pub(crate) overlap: BitsOverlap,
     pub(crate) many: Option<ManyKernels>,
+    pub(crate) fastscan: FastScanKernels,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -122,6 +124,7 @@ static PORTABLE: Kernels = Kernels {
     hamming: portable::hamming,
     overlap: portable::overlap,
     many: None,
+    fastscan: fastscan::portable::KERNELS,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -143,6 +146,7 @@ static AVX2: Kernels = Kernels {
     hamming: crate::avx2_narrow::hamming,
     overlap: crate::avx2_narrow::overlap,
     many: Some(many::avx2::KERNELS),
+    fastscan: fastscan::avx2::KERNELS,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -164,6 +168,7 @@ static AVX512: Kernels = Kernels {
     hamming: crate::avx512_narrow::hamming,
     overlap: crate::avx512_narrow::overlap,
     many: Some(many::avx512::KERNELS),
+    fastscan: fastscan::avx512::KERNELS,
 };
 
 /// [`AVX512`] with what this CPU has besides: counts of bits in vectors, products of bfloat16.
@@ -178,6 +183,9 @@ fn avx512() -> &'static Kernels {
         }
         if is_x86_feature_detected!("avx512bf16") {
             table.many = Some(many::avx512::BF16_KERNELS);
+        }
+        if is_x86_feature_detected!("avx512vbmi") {
+            table.fastscan = fastscan::avx512::VBMI_KERNELS;
         }
         table
     })
