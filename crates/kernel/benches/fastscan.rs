@@ -22,8 +22,9 @@ fn main() {
         "parts", "4 bit ns/row", "GB/s", "8 bit ns/row", "GB/s"
     );
     for parts in [16, 32, 64, 96, 192] {
-        let bytes =
-            |count: usize| -> Vec<u8> { (0..count).map(|i| (i * 37 % 251) as u8).collect() };
+        let bytes = |count: usize| -> Vec<u8> {
+            (0..count).map(|i| (i * 37 % 251).to_le_bytes()[0]).collect()
+        };
         let tables = bytes(fastscan::table_bytes(parts));
         let blocks = bytes(ROWS / fastscan::BLOCK * fastscan::block_bytes(parts));
         let wide_tables = bytes(parts * wide::ENTRIES);

@@ -12,6 +12,7 @@ use crate::fastscan::{self, FastScanKernels};
 use crate::many;
 use crate::many::ManyKernels;
 use crate::portable;
+use crate::short_codes::{self, ShortKernels};
 
 /// The instruction sets there are kernels for, slowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +105,7 @@ pub(crate) struct Kernels {
     pub(crate) overlap: BitsOverlap,
     pub(crate) many: Option<ManyKernels>,
     pub(crate) fastscan: FastScanKernels,
+    pub(crate) short: ShortKernels,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -125,6 +127,7 @@ static PORTABLE: Kernels = Kernels {
     overlap: portable::overlap,
     many: None,
     fastscan: fastscan::portable::KERNELS,
+    short: short_codes::portable::KERNELS,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -147,6 +150,7 @@ static AVX2: Kernels = Kernels {
     overlap: crate::avx2_narrow::overlap,
     many: Some(many::avx2::KERNELS),
     fastscan: fastscan::avx2::KERNELS,
+    short: short_codes::avx2::KERNELS,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -169,6 +173,7 @@ static AVX512: Kernels = Kernels {
     overlap: crate::avx512_narrow::overlap,
     many: Some(many::avx512::KERNELS),
     fastscan: fastscan::avx512::KERNELS,
+    short: short_codes::avx512::KERNELS,
 };
 
 /// [`AVX512`] with what this CPU has besides: counts of bits in vectors, products of bfloat16.
