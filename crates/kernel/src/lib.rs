@@ -28,6 +28,7 @@ pub mod many;
 pub mod narrow;
 mod portable;
 pub mod prefetch;
+pub mod rabitq;
 pub mod short_codes;
 mod simd;
 pub mod sparse;

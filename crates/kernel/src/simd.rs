@@ -12,6 +12,7 @@ use crate::fastscan::{self, FastScanKernels};
 use crate::many;
 use crate::many::ManyKernels;
 use crate::portable;
+use crate::rabitq::{self, PlanesKernels};
 use crate::short_codes::{self, ShortKernels};
 
 /// The instruction sets there are kernels for, slowest first.
@@ -106,6 +107,7 @@ pub(crate) struct Kernels {
     pub(crate) many: Option<ManyKernels>,
     pub(crate) fastscan: FastScanKernels,
     pub(crate) short: ShortKernels,
+    pub(crate) planes: PlanesKernels,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -128,6 +130,7 @@ static PORTABLE: Kernels = Kernels {
     many: None,
     fastscan: fastscan::portable::KERNELS,
     short: short_codes::portable::KERNELS,
+    planes: rabitq::portable::KERNELS,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -151,6 +154,7 @@ static AVX2: Kernels = Kernels {
     many: Some(many::avx2::KERNELS),
     fastscan: fastscan::avx2::KERNELS,
     short: short_codes::avx2::KERNELS,
+    planes: rabitq::avx2::KERNELS,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -174,6 +178,7 @@ static AVX512: Kernels = Kernels {
     many: Some(many::avx512::KERNELS),
     fastscan: fastscan::avx512::KERNELS,
     short: short_codes::avx512::KERNELS,
+    planes: rabitq::avx2::KERNELS,
 };
 
 /// [`AVX512`] with what this CPU has besides: counts of bits in vectors, products of bfloat16.
@@ -185,6 +190,7 @@ fn avx512() -> &'static Kernels {
         if is_x86_feature_detected!("avx512vpopcntdq") {
             table.hamming = crate::avx512_narrow::hamming_vectors;
             table.overlap = crate::avx512_narrow::overlap_vectors;
+            table.planes = rabitq::avx512::KERNELS;
         }
         if is_x86_feature_detected!("avx512bf16") {
             table.many = Some(many::avx512::BF16_KERNELS);
