@@ -173,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::simd::{Level, kernels_of};
+    use crate::simd::every_table;
 
     /// A sum in double precision, and how far a single-precision one may be from it.
     fn exact(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> (f64, f64) {
@@ -182,8 +182,8 @@ mod tests {
         (sum, magnitude * 1e-5 + 1e-6)
     }
 
-    fn check_level(level: Level, query: &[f32], block: &[f32]) {
-        let table = kernels_of(level);
+    fn check(table: &Kernels, query: &[f32], block: &[f32]) {
+        let level = table.level;
         let dim = query.len();
         let rows = block.len() / dim;
         let mut ids: Vec<u32> = (0u32..).take(rows).collect();
@@ -223,8 +223,8 @@ mod tests {
             let value = |i: usize| seed[i % seed.len()] * ((i % 7) as f32 - 3.0);
             let data: Vec<f32> = (0..shift + dim * (rows + 1)).map(value).collect();
             let (query, block) = data[shift..].split_at(dim);
-            for level in Level::ALL.into_iter().filter(|level| level.is_supported()) {
-                check_level(level, query, block);
+            for table in every_table() {
+                check(table, query, block);
             }
         }
     }

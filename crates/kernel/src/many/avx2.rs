@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{LANES, ManyKernels, Operands};
+use super::{LANES, ManyKernels, Operands, pack_row};
 
 /// Rows of a panel.
 const WIDTH: usize = 16;
@@ -39,16 +39,6 @@ pub(crate) fn pack(rows: &[u8], row_bytes: usize, width: usize, panel: &mut [u32
     }
     for n in count / 8 * 8..count {
         pack_row(&rows[n * row_bytes..][..row_bytes], 0, n, width, panel);
-    }
-}
-
-/// Interleaves the words of `row` from `first` on as row `n` of the panel.
-#[inline(always)]
-fn pack_row(row: &[u8], first: usize, n: usize, width: usize, panel: &mut [u32]) {
-    for (word, bytes) in row.chunks(4).enumerate().skip(first) {
-        let mut whole = [0; 4];
-        whole[..bytes.len()].copy_from_slice(bytes);
-        panel[word * width + n] = u32::from_ne_bytes(whole);
     }
 }
 

@@ -19,6 +19,8 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub mod bfloat16;
+#[cfg(target_arch = "aarch64")]
+pub(crate) mod neon;
 
 use crate::distance;
 use crate::simd::{Kernels, kernels};
@@ -229,6 +231,16 @@ fn blocked(
                 }
             }
         }
+    }
+}
+
+/// Interleaves the words of `row` from `first` on as row `n` of the panel.
+#[inline(always)]
+fn pack_row(row: &[u8], first: usize, n: usize, width: usize, panel: &mut [u32]) {
+    for (word, bytes) in row.chunks(4).enumerate().skip(first) {
+        let mut whole = [0; 4];
+        whole[..bytes.len()].copy_from_slice(bytes);
+        panel[word * width + n] = u32::from_ne_bytes(whole);
     }
 }
 
