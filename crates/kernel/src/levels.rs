@@ -10,6 +10,9 @@
 //! arXiv 2409.09913) for the stretching. There every stretch at which a code changes is tried; here
 //! a geometric walk from the largest element down, which ends when it gets worse.
 
+use crate::round;
+use crate::simd::{Kernels, kernels};
+
 /// How much the grid shrinks from one trial to the next.
 const STEP: f32 = 1.06;
 /// Trials without gain after which the walk ends.
@@ -18,8 +21,6 @@ const PATIENCE: usize = 3;
 const TRIALS: usize = 40;
 /// Sums that run side by side.
 const LANES: usize = 8;
-/// Adding it leaves no room for a fraction: 1.5 * 2^23.
-const ROUND: f32 = 12_582_912.0;
 
 /// What a vector and its levels have to do with each other.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -60,32 +61,39 @@ pub fn level(code: u8, bits: u32) -> i32 {
 pub fn encode(vector: &[f32], bits: u32, codes: &mut [u8]) -> Levels {
     assert_eq!(vector.len(), codes.len(), "dimensions disagree");
     assert!((1..=8).contains(&bits), "codes of {bits} bits");
-    let half = (1u32 << (bits - 1)) as f32;
-    let reach = vector.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-    let finite = vector.iter().all(|x| x.is_finite());
-    let norm_squared = if finite { sums(vector, |x| (x * x, 0.0)).0 } else { 0.0 };
-    // Also false where squares over- or underflow.
-    let sound = norm_squared > 0.0 && norm_squared.is_finite();
-    let widest = half / reach;
-    let stretch =
-        if sound && widest.is_finite() { best_stretch(vector, half, widest) } else { 0.0 };
-    let code_sum = write(vector, half, stretch, codes);
+    encode_with(kernels(), vector, (1u32 << (bits - 1)) as f32, codes)
+}
+
+#[expect(unsafe_code, reason = "calls through the table of kernels")]
+fn encode_with(table: &Kernels, vector: &[f32], half: f32, codes: &mut [u8]) -> Levels {
+    // SAFETY: the table was chosen for this CPU.
+    let fit = |stretch| unsafe { (table.levels.fit)(vector, half, stretch) };
+    let stretch = if round::all_finite(vector) { best_stretch(fit, vector, half) } else { 0.0 };
+    // SAFETY: the table was chosen for this CPU.
+    let code_sum = unsafe { (table.levels.write)(vector, half, stretch, codes) };
     if stretch == 0.0 {
         return Levels { code_sum, ..Levels::default() };
     }
-    let (dot, levels_squared) = fit(vector, half, stretch);
-    Levels { norm_squared, dot, levels_squared, code_sum }
+    let (dot, levels_squared) = fit(stretch);
+    Levels { norm_squared: sums(vector, |x| (x * x, 0.0)).0, dot, levels_squared, code_sum }
 }
 
-/// The stretch with the smallest angle of those tried, from `widest` up.
-fn best_stretch(vector: &[f32], half: f32, widest: f32) -> f32 {
-    let (mut best, mut most, mut idle) = (widest, f32::NEG_INFINITY, 0);
+/// The stretch with the smallest angle of those tried, from the one at which the largest element
+/// ends the grid up; 0 where the vector is 0 or its squares over- or underflow.
+fn best_stretch(fit: impl Fn(f32) -> (f32, f32), vector: &[f32], half: f32) -> f32 {
+    let (least, most) = round::reach(vector);
+    let widest = half / most.max(-least);
+    let norm_squared = sums(vector, |x| (x * x, 0.0)).0;
+    if !(norm_squared > 0.0 && norm_squared.is_finite() && widest.is_finite()) {
+        return 0.0;
+    }
+    let (mut best, mut best_cosine, mut idle) = (widest, f32::NEG_INFINITY, 0);
     let mut stretch = widest;
     for _ in 0..if half > 1.0 { TRIALS } else { 1 } {
-        let (dot, squares) = fit(vector, half, stretch);
+        let (dot, squares) = fit(stretch);
         let cosine = dot / squares.sqrt();
-        if cosine > most {
-            (best, most, idle) = (stretch, cosine, 0);
+        if cosine > best_cosine {
+            (best, best_cosine, idle) = (stretch, cosine, 0);
         } else {
             idle += 1;
         }
@@ -97,14 +105,43 @@ fn best_stretch(vector: &[f32], half: f32, widest: f32) -> f32 {
     best
 }
 
+/// The inner product of the vector and its levels, and the levels' squared length, of grids of
+/// twice `half` levels.
+type Fit = unsafe fn(vector: &[f32], half: f32, stretch: f32) -> (f32, f32);
+/// Writes the codes, as many as the vector has elements, and returns their sum.
+type Write = unsafe fn(vector: &[f32], half: f32, stretch: f32, codes: &mut [u8]) -> u32;
+
+/// The functions of one instruction set: the same code, so the same bits, compiled for each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LevelsKernels {
+    fit: Fit,
+    write: Write,
+}
+
+pub(crate) const PORTABLE: LevelsKernels = LevelsKernels { fit, write };
+#[cfg(target_arch = "x86_64")]
+pub(crate) const AVX2: LevelsKernels = LevelsKernels { fit: fit_avx2, write: write_avx2 };
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn fit_avx2(vector: &[f32], half: f32, stretch: f32) -> (f32, f32) {
+    fit(vector, half, stretch)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn write_avx2(vector: &[f32], half: f32, stretch: f32, codes: &mut [u8]) -> u32 {
+    write(vector, half, stretch, codes)
+}
+
 /// The whole number below `x * stretch`, within what codes reach: a level is `2 w + 1`.
 #[inline(always)]
 fn whole(x: f32, half: f32, stretch: f32) -> f32 {
-    let x = (x * stretch).clamp(-half, half);
-    ((x - 0.5 + ROUND) - ROUND).clamp(-half, half - 1.0)
+    let x = round::within(x * stretch, -half, half);
+    round::within(round::nearest(x - 0.5), -half, half - 1.0)
 }
 
-/// The inner product of the vector and its levels, and the levels' squared length.
+#[inline(always)]
 fn fit(vector: &[f32], half: f32, stretch: f32) -> (f32, f32) {
     sums(vector, |x| {
         let level = 2.0 * whole(x, half, stretch) + 1.0;
@@ -117,30 +154,27 @@ fn fit(vector: &[f32], half: f32, stretch: f32) -> (f32, f32) {
 fn sums(vector: &[f32], terms: impl Fn(f32) -> (f32, f32)) -> (f32, f32) {
     let (mut a, mut b) = ([0.0f32; LANES], [0.0f32; LANES]);
     let (body, tail) = vector.as_chunks::<LANES>();
-    let mut add = |lane: usize, x: f32| {
-        let (first, second) = terms(x);
-        a[lane] += first;
-        b[lane] += second;
-    };
     for chunk in body {
-        for (lane, &x) in chunk.iter().enumerate() {
-            add(lane, x);
+        for lane in 0..LANES {
+            let (first, second) = terms(chunk[lane]);
+            a[lane] += first;
+            b[lane] += second;
         }
     }
     for (lane, &x) in tail.iter().enumerate() {
-        add(lane, x);
+        let (first, second) = terms(x);
+        a[lane] += first;
+        b[lane] += second;
     }
     (a.iter().sum(), b.iter().sum())
 }
 
-/// Writes the codes and returns their sum.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to what a byte holds")]
-#[expect(clippy::cast_sign_loss, reason = "at least 0")]
+#[inline(always)]
 fn write(vector: &[f32], half: f32, stretch: f32, codes: &mut [u8]) -> u32 {
     let mut sum = 0;
     for (&x, code) in vector.iter().zip(codes) {
         let x = if x.is_finite() { x } else { 0.0 };
-        *code = (whole(x, half, stretch) + half) as u8;
+        *code = round::byte(whole(x, half, stretch) + half);
         sum += u32::from(*code);
     }
     sum
@@ -151,6 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::simd::every_table;
 
     fn normal(dim: usize, seed: u64) -> Vec<f32> {
         let mut state = seed;
@@ -185,6 +220,11 @@ mod tests {
         ) {
             let mut codes = vec![0; vector.len()];
             let levels = encode(&vector, bits, &mut codes);
+            for table in every_table() {
+                let mut again = vec![9; vector.len()];
+                let got = encode_with(table, &vector, (1u32 << (bits - 1)) as f32, &mut again);
+                prop_assert_eq!((got, &again), (levels, &codes), "{:?}", table.level);
+            }
             prop_assert!(codes.iter().all(|&code| u32::from(code) < 1 << bits));
             prop_assert_eq!(levels.code_sum, codes.iter().map(|&code| u32::from(code)).sum::<u32>());
             let pairs = || vector.iter().zip(&codes).map(|(&x, &code)| (x, level(code, bits) as f32));

@@ -40,6 +40,7 @@ mod neon;
 mod portable;
 pub mod prefetch;
 pub mod rabitq;
+mod round;
 pub mod short_codes;
 mod simd;
 pub mod sparse;

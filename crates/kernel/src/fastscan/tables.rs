@@ -1,5 +1,7 @@
 //! Tables rounded to bytes, and how much is lost by that.
 
+use crate::round;
+
 /// What sums of rounded tables stand for: about `bias + step * sum`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
@@ -38,10 +40,9 @@ impl Scale {
 /// 65535. `bytes` may be longer than `tables`; what is behind is 0.
 ///
 /// Each part's least entry becomes 0 and goes into the bias. The step is as small as bytes and sums
-/// allow; entries are rounded to the nearest step. Entries that are not finite count as 0 steps,
-/// without a bound on their error. Panics where lengths disagree.
-#[expect(clippy::cast_possible_truncation, reason = "clamped to what a byte holds")]
-#[expect(clippy::cast_sign_loss, reason = "clamped to what a byte holds")]
+/// allow; entries are rounded to the nearest step. Entries that are not finite become the least or
+/// the largest of bytes, without a bound on their error. Panics where lengths disagree.
+#[expect(clippy::cast_possible_truncation, reason = "sums of single precision")]
 pub fn quantise_tables(tables: &[f32], entries: usize, bytes: &mut [u8]) -> Scale {
     assert!(entries > 0 && tables.len().is_multiple_of(entries), "tables and entries disagree");
     assert!(bytes.len() >= tables.len(), "tables have no room");
@@ -63,7 +64,7 @@ pub fn quantise_tables(tables: &[f32], entries: usize, bytes: &mut [u8]) -> Scal
     for (table, bytes) in tables.chunks_exact(entries).zip(bytes.chunks_exact_mut(entries)) {
         let least = reach(table).0;
         for (&x, byte) in table.iter().zip(bytes) {
-            *byte = ((x - least) * inverse).round_ties_even().clamp(0.0, 255.0) as u8;
+            *byte = round::byte(round::within((x - least) * inverse, 0.0, 255.0));
         }
     }
     let step = if inverse > 0.0 { step } else { f32::MIN_POSITIVE };
@@ -73,9 +74,12 @@ pub fn quantise_tables(tables: &[f32], entries: usize, bytes: &mut [u8]) -> Scal
 }
 
 /// The least and the largest finite entry; 0 and 0 where there is none.
+#[inline]
 fn reach(table: &[f32]) -> (f32, f32) {
-    let finite = || table.iter().copied().filter(|x| x.is_finite());
-    let (least, most) =
-        finite().fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), x| (a.min(x), b.max(x)));
-    if least <= most { (least, most) } else { (0.0, 0.0) }
+    let (least, most) = round::reach(table);
+    if round::all_finite(table) {
+        return (least, most);
+    }
+    let finite: Vec<f32> = table.iter().copied().filter(|x| x.is_finite()).collect();
+    if finite.is_empty() { (0.0, 0.0) } else { round::reach(&finite) }
 }

@@ -65,11 +65,28 @@ pub fn pack(codes: &[u8], bits: u32, planes: &mut [u8]) {
     assert_eq!(planes.len(), code_bytes(codes.len(), bits), "dimension and planes disagree");
     planes.fill(0);
     let bytes = plane_words(codes.len()) * 8;
-    for (plane, bit) in planes.chunks_exact_mut(bytes.max(1)).zip((0..bits).rev()) {
-        for (byte, codes) in plane.iter_mut().zip(codes.chunks(8)) {
-            *byte = codes.iter().rev().fold(0, |byte, code| byte << 1 | (code >> bit & 1));
+    for (n, codes) in codes.chunks(8).enumerate() {
+        let eight = eight_codes(codes);
+        for (plane, bit) in planes.chunks_exact_mut(bytes).zip((0..bits).rev()) {
+            plane[n] = bit_of_eight(eight, bit);
         }
     }
+}
+
+/// Up to eight codes in a word, the first lowest.
+#[inline(always)]
+fn eight_codes(codes: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..codes.len()].copy_from_slice(codes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Bit `bit` of each of eight codes, the first code's lowest.
+#[inline(always)]
+fn bit_of_eight(codes: u64, bit: u32) -> u8 {
+    // Moves the lowest bit of byte i to bit 56 + i; no two of the products' bits meet.
+    let gathered = (codes >> bit & 0x0101_0101_0101_0101).wrapping_mul(0x0102_0408_1020_4080);
+    gathered.to_le_bytes()[7]
 }
 
 /// The codes of `planes`, of `bits` bits, into `codes`, one to a byte.

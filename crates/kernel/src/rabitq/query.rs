@@ -1,9 +1,10 @@
 //! A query in planes of bits, ready to be compared with codes.
 
 use crate::prefetch::{prefetch, prefetch_lines};
+use crate::round;
 use crate::simd::{Kernels, kernels};
 
-use super::{code_bytes, plane_words};
+use super::{bit_of_eight, code_bytes, plane_words};
 
 /// How far ahead of the rows being computed rows are prefetched.
 const AHEAD: usize = 4;
@@ -23,29 +24,27 @@ pub struct Query {
 impl Query {
     /// `rotated` in 1 to 8 `bits`; the authors use 4 for rows of one bit, 8 is as good as exact.
     /// A query that is not finite counts as 0. Panics at other numbers of bits.
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to what a byte holds")]
-    #[expect(clippy::cast_sign_loss, reason = "at least 0")]
     pub fn new(rotated: &[f32], bits: u32) -> Self {
         assert!((1..=8).contains(&bits), "a query of {bits} bits");
         let most = ((1u32 << bits) - 1) as f32;
-        let finite = rotated.iter().all(|x| x.is_finite());
-        let (least, largest) = rotated
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), &x| (a.min(x), b.max(x)));
+        let (least, largest) = round::reach(rotated);
         let width = largest - least;
-        let sound = finite && width.is_finite();
+        let sound = width.is_finite() && round::all_finite(rotated);
         let (low, step) = if sound { (least, width / most) } else { (0.0, 0.0) };
         let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
         let words = plane_words(rotated.len());
         let mut planes = vec![0u64; words * bits as usize];
         let mut sum = 0;
-        for (i, &x) in rotated.iter().enumerate() {
-            let x = if sound { x } else { 0.0 };
-            let number = ((x - low) * inverse).round_ties_even().clamp(0.0, most) as u64;
-            for (plane, words) in planes.chunks_exact_mut(words).enumerate() {
-                words[i / 64] |= (number >> plane & 1) << (i % 64);
+        for (n, values) in rotated.chunks(8).enumerate() {
+            let mut numbers = [0; 8];
+            for (number, &x) in numbers.iter_mut().zip(values) {
+                *number = round::byte(round::within((x - low) * inverse, 0.0, most));
+                sum += u32::from(*number);
             }
-            sum += number as u32;
+            let eight = u64::from_le_bytes(numbers);
+            for (plane, bit) in planes.chunks_exact_mut(words).zip(0..) {
+                plane[n / 8] |= u64::from(bit_of_eight(eight, bit)) << (n % 8 * 8);
+            }
         }
         Self { dim: rotated.len(), planes, low, step, sum }
     }

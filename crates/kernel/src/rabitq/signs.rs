@@ -14,10 +14,16 @@ pub fn parts(dim: usize) -> usize {
 /// whose bit of `m` is 0 taken from it. The entries that a code chooses add up to `<v, q>`.
 pub fn tables(rotated: &[f32], tables: &mut [f32]) {
     assert_eq!(tables.len(), parts(rotated.len()) * ENTRIES, "dimension and tables disagree");
-    for (group, table) in rotated.chunks(GROUP).zip(tables.chunks_exact_mut(ENTRIES)) {
-        for (entry, sum) in table.iter_mut().enumerate() {
-            let signed = |(i, &x): (usize, &f32)| if entry >> i & 1 == 1 { x } else { -x };
-            *sum = group.iter().enumerate().map(signed).sum();
+    let groups = rotated.chunks(GROUP);
+    for (group, table) in groups.zip(tables.as_chunks_mut::<ENTRIES>().0) {
+        let mut elements = [0.0; GROUP];
+        elements[..group.len()].copy_from_slice(group);
+        table[0] = -elements.iter().sum::<f32>();
+        for (bit, x) in elements.into_iter().enumerate() {
+            let (without, with) = table.split_at_mut(1 << bit);
+            for (with, without) in with.iter_mut().zip(without) {
+                *with = *without + 2.0 * x;
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A query ready to be compared with coded rows.
 
 use crate::prefetch::{prefetch, prefetch_lines};
+use crate::round;
 use crate::simd::{Kernels, kernels};
 
 use super::layout::{Layout, Width, bias, scale};
@@ -27,14 +28,15 @@ pub struct Query {
 impl Query {
     /// `centred`, to be compared with rows of `layout`. A query that is not finite is at distance
     /// `bias` plus a row's own from every row.
-    #[expect(clippy::cast_possible_truncation, reason = "clamped to what an i8 holds")]
     pub fn new(layout: Layout, centred: &[f32], bias: f32, factor: f32) -> Self {
         assert_eq!(centred.len(), layout.dim, "dimensions disagree");
-        let reach = centred.iter().fold(0.0f32, |most, x| most.max(x.abs()));
-        let sound = reach.is_finite() && centred.iter().all(|x| x.is_finite());
-        let scale = if sound { reach / REACH } else { 0.0 };
+        let (least, most) = round::reach(centred);
+        let scale = if round::all_finite(centred) { most.max(-least) / REACH } else { 0.0 };
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let element = |x: f32| (x * inverse).round_ties_even().clamp(-REACH, REACH) as i8;
+        let element = |x: f32| {
+            let x = round::within(x * inverse, -REACH, REACH) + REACH;
+            round::byte(x).wrapping_sub(127).cast_signed()
+        };
         let elements: Vec<i8> = centred.iter().map(|&x| element(x)).collect();
         Self::of_elements(layout, &elements, scale * factor, bias)
     }
