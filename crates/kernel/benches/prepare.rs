@@ -43,18 +43,15 @@ fn main() {
         let mut tables = vec![0.0; parts * ENTRIES];
         let mut bytes = vec![0; fastscan::table_bytes(parts)];
         let times = [
-            median(|| drop(black_box(sq8::encode(black_box(&vector), &mut code)))),
-            median(|| drop(black_box(six.encode(black_box(&vector), &mut six_row)))),
-            median(|| drop(black_box(four.encode(black_box(&vector), &mut four_row)))),
-            median(|| drop(black_box(levels::encode(black_box(&vector), 1, &mut plain)))),
+            median(|| sq8::encode(black_box(&vector), &mut code)),
+            median(|| six.encode(black_box(&vector), &mut six_row)),
+            median(|| four.encode(black_box(&vector), &mut four_row)),
+            median(|| levels::encode(black_box(&vector), 1, &mut plain)),
             median(|| rabitq::pack(black_box(&plain), 4, &mut planes)),
-            median(|| drop(black_box(short_codes::Query::new(four, black_box(&vector), 0.0, 1.0)))),
-            median(|| drop(black_box(rabitq::Query::new(black_box(&vector), 4)))),
+            median(|| short_codes::Query::new(four, black_box(&vector), 0.0, 1.0)),
+            median(|| rabitq::Query::new(black_box(&vector), 4)),
             median(|| rabitq::signs::tables(black_box(&vector), &mut tables)),
-            median(|| {
-                let scale = fastscan::quantise_tables(black_box(&tables), ENTRIES, &mut bytes);
-                black_box(scale);
-            }),
+            median(|| fastscan::quantise_tables(black_box(&tables), ENTRIES, &mut bytes)),
         ];
         print!("{dim:>6}");
         for (n, time) in times.into_iter().enumerate() {
@@ -66,11 +63,11 @@ fn main() {
 }
 
 /// The median time of `work` in microseconds.
-fn median(mut work: impl FnMut()) -> f64 {
+fn median<T>(mut work: impl FnMut() -> T) -> f64 {
     let mut times: Vec<f64> = (0..RUNS)
         .map(|_| {
             let start = Instant::now();
-            work();
+            black_box(work());
             start.elapsed().as_secs_f64() * 1e6
         })
         .collect();

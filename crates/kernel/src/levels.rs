@@ -67,30 +67,44 @@ pub fn encode(vector: &[f32], bits: u32, codes: &mut [u8]) -> Levels {
 #[expect(unsafe_code, reason = "calls through the table of kernels")]
 fn encode_with(table: &Kernels, vector: &[f32], half: f32, codes: &mut [u8]) -> Levels {
     // SAFETY: the table was chosen for this CPU.
-    let fit = |stretch| unsafe { (table.levels.fit)(vector, half, stretch) };
-    let stretch = if round::all_finite(vector) { best_stretch(fit, vector, half) } else { 0.0 };
-    // SAFETY: the table was chosen for this CPU.
-    let code_sum = unsafe { (table.levels.write)(vector, half, stretch, codes) };
-    if stretch == 0.0 {
-        return Levels { code_sum, ..Levels::default() };
-    }
-    let (dot, levels_squared) = fit(stretch);
-    Levels { norm_squared: sums(vector, |x| (x * x, 0.0)).0, dot, levels_squared, code_sum }
+    unsafe { (table.levels)(vector, half, codes) }
 }
 
-/// The stretch with the smallest angle of those tried, from the one at which the largest element
-/// ends the grid up; 0 where the vector is 0 or its squares over- or underflow.
-fn best_stretch(fit: impl Fn(f32) -> (f32, f32), vector: &[f32], half: f32) -> f32 {
+/// Encodes a vector into as many codes of grids of twice `half` levels. One piece of code, so that
+/// bits are the same, compiled for each instruction set.
+pub(crate) type Encode = unsafe fn(vector: &[f32], half: f32, codes: &mut [u8]) -> Levels;
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+pub(crate) fn avx2(vector: &[f32], half: f32, codes: &mut [u8]) -> Levels {
+    portable(vector, half, codes)
+}
+
+/// See [`Encode`].
+#[inline(always)]
+pub(crate) fn portable(vector: &[f32], half: f32, codes: &mut [u8]) -> Levels {
+    let norm_squared = sums(vector, |x| (x * x, 0.0)).0;
     let (least, most) = round::reach(vector);
     let widest = half / most.max(-least);
-    let norm_squared = sums(vector, |x| (x * x, 0.0)).0;
-    if !(norm_squared > 0.0 && norm_squared.is_finite() && widest.is_finite()) {
-        return 0.0;
+    // Squares may over- and underflow where numbers do not.
+    let sound = norm_squared > 0.0 && norm_squared.is_finite() && widest.is_finite();
+    if !sound || !round::all_finite(vector) {
+        return Levels { code_sum: write(vector, half, 0.0, codes), ..Levels::default() };
     }
+    let stretch = best_stretch(vector, half, widest);
+    let code_sum = write(vector, half, stretch, codes);
+    let (dot, levels_squared) = fit(vector, half, stretch);
+    Levels { norm_squared, dot, levels_squared, code_sum }
+}
+
+/// The stretch with the smallest angle of those tried, from `widest` up, at which the largest
+/// element ends the grid.
+#[inline(always)]
+fn best_stretch(vector: &[f32], half: f32, widest: f32) -> f32 {
     let (mut best, mut best_cosine, mut idle) = (widest, f32::NEG_INFINITY, 0);
     let mut stretch = widest;
-    for _ in 0..if half > 1.0 { TRIALS } else { 1 } {
-        let (dot, squares) = fit(stretch);
+    for _ in 0..if half > 1.0 { TRIALS } else { 0 } {
+        let (dot, squares) = fit(vector, half, stretch);
         let cosine = dot / squares.sqrt();
         if cosine > best_cosine {
             (best, best_cosine, idle) = (stretch, cosine, 0);
@@ -105,35 +119,6 @@ fn best_stretch(fit: impl Fn(f32) -> (f32, f32), vector: &[f32], half: f32) -> f
     best
 }
 
-/// The inner product of the vector and its levels, and the levels' squared length, of grids of
-/// twice `half` levels.
-type Fit = unsafe fn(vector: &[f32], half: f32, stretch: f32) -> (f32, f32);
-/// Writes the codes, as many as the vector has elements, and returns their sum.
-type Write = unsafe fn(vector: &[f32], half: f32, stretch: f32, codes: &mut [u8]) -> u32;
-
-/// The functions of one instruction set: the same code, so the same bits, compiled for each.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct LevelsKernels {
-    fit: Fit,
-    write: Write,
-}
-
-pub(crate) const PORTABLE: LevelsKernels = LevelsKernels { fit, write };
-#[cfg(target_arch = "x86_64")]
-pub(crate) const AVX2: LevelsKernels = LevelsKernels { fit: fit_avx2, write: write_avx2 };
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn fit_avx2(vector: &[f32], half: f32, stretch: f32) -> (f32, f32) {
-    fit(vector, half, stretch)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn write_avx2(vector: &[f32], half: f32, stretch: f32, codes: &mut [u8]) -> u32 {
-    write(vector, half, stretch, codes)
-}
-
 /// The whole number below `x * stretch`, within what codes reach: a level is `2 w + 1`.
 #[inline(always)]
 fn whole(x: f32, half: f32, stretch: f32) -> f32 {
@@ -141,6 +126,7 @@ fn whole(x: f32, half: f32, stretch: f32) -> f32 {
     round::within(round::nearest(x - 0.5), -half, half - 1.0)
 }
 
+/// The inner product of the vector and its levels, and the levels' squared length.
 #[inline(always)]
 fn fit(vector: &[f32], half: f32, stretch: f32) -> (f32, f32) {
     sums(vector, |x| {
@@ -169,6 +155,7 @@ fn sums(vector: &[f32], terms: impl Fn(f32) -> (f32, f32)) -> (f32, f32) {
     (a.iter().sum(), b.iter().sum())
 }
 
+/// Writes the codes and returns their sum.
 #[inline(always)]
 fn write(vector: &[f32], half: f32, stretch: f32, codes: &mut [u8]) -> u32 {
     let mut sum = 0;

@@ -28,27 +28,41 @@ pub(crate) fn byte(x: f32) -> u8 {
 pub(crate) fn reach(values: &[f32]) -> (f32, f32) {
     let (mut least, mut most) = ([f32::INFINITY; 8], [f32::NEG_INFINITY; 8]);
     let (body, tail) = values.as_chunks::<8>();
-    let mut add = |lane: usize, x: f32| {
-        least[lane] = if x < least[lane] { x } else { least[lane] };
-        most[lane] = if x > most[lane] { x } else { most[lane] };
-    };
     for chunk in body {
-        for (lane, &x) in chunk.iter().enumerate() {
-            add(lane, x);
+        for lane in 0..8 {
+            least[lane] = less(chunk[lane], least[lane]);
+            most[lane] = -less(-chunk[lane], -most[lane]);
         }
     }
-    for (lane, &x) in tail.iter().enumerate() {
-        add(lane, x);
+    for &x in tail {
+        least[0] = less(x, least[0]);
+        most[0] = -less(-x, -most[0]);
     }
-    let fold = |lanes: [f32; 8], of: fn(f32, f32) -> f32| lanes.into_iter().reduce(of);
-    (fold(least, f32::min).unwrap_or(f32::INFINITY), fold(most, f32::max).unwrap_or(0.0))
+    let (mut low, mut high) = (least[0], most[0]);
+    for lane in 1..8 {
+        low = less(least[lane], low);
+        high = -less(-most[lane], -high);
+    }
+    (low, high)
+}
+
+#[inline(always)]
+fn less(x: f32, y: f32) -> f32 {
+    if x < y { x } else { y }
 }
 
 /// Whether every value is finite.
 #[inline(always)]
 pub(crate) fn all_finite(values: &[f32]) -> bool {
-    // No early end, so that it vectorises.
-    values.iter().fold(true, |all, x| all & x.is_finite())
+    // A number times 0 is 0 unless it is not finite; sums of zeros vectorise, an early end does not.
+    let mut zeros = [0.0f32; 8];
+    let (body, tail) = values.as_chunks::<8>();
+    for chunk in body {
+        for lane in 0..8 {
+            zeros[lane] += chunk[lane] * 0.0;
+        }
+    }
+    zeros.iter().sum::<f32>() + tail.iter().map(|x| x * 0.0).sum::<f32>() == 0.0
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use half::{bf16, f16};
 
 use crate::fastscan::{self, FastScanKernels};
-use crate::levels::{self, LevelsKernels};
+use crate::levels;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::many;
 use crate::many::ManyKernels;
@@ -123,7 +123,7 @@ pub(crate) struct Kernels {
     pub(crate) fastscan: FastScanKernels,
     pub(crate) short: ShortKernels,
     pub(crate) planes: PlanesKernels,
-    pub(crate) levels: LevelsKernels,
+    pub(crate) levels: levels::Encode,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -148,7 +148,7 @@ static PORTABLE: Kernels = Kernels {
     fastscan: fastscan::portable::KERNELS,
     short: short_codes::portable::KERNELS,
     planes: rabitq::portable::KERNELS,
-    levels: levels::PORTABLE,
+    levels: levels::portable,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -174,7 +174,7 @@ static AVX2: Kernels = Kernels {
     fastscan: fastscan::avx2::KERNELS,
     short: short_codes::avx2::KERNELS,
     planes: rabitq::avx2::KERNELS,
-    levels: levels::AVX2,
+    levels: levels::avx2,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -200,7 +200,7 @@ static AVX512: Kernels = Kernels {
     fastscan: fastscan::avx512::KERNELS,
     short: short_codes::avx512::KERNELS,
     planes: rabitq::avx2::KERNELS,
-    levels: levels::AVX2,
+    levels: levels::avx2,
 };
 
 /// [`AVX512`] with what this CPU has besides: counts of bits in vectors, products of bfloat16.

@@ -8,10 +8,10 @@
 
 use std::arch::x86_64::*;
 
-use super::{BLOCK, ENTRIES, FastScanKernels, portable, wide};
+use super::{BLOCK, ENTRIES, FastScanKernels, avx2, portable, wide};
 
 pub(crate) const KERNELS: FastScanKernels =
-    FastScanKernels { scan, wide_scan: portable::wide_scan, within };
+    FastScanKernels { scan, wide_scan: portable::wide_scan, within, quantise: avx2::quantise };
 
 /// As [`KERNELS`] on CPUs that look bytes up in registers.
 pub(crate) const VBMI_KERNELS: FastScanKernels = FastScanKernels { wide_scan, ..KERNELS };

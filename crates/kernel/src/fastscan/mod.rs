@@ -21,7 +21,7 @@ pub(crate) mod avx512;
 #[cfg(target_arch = "aarch64")]
 pub(crate) mod neon;
 pub(crate) mod portable;
-mod tables;
+pub(crate) mod tables;
 pub mod wide;
 
 pub use tables::{Scale, quantise_tables};
@@ -40,12 +40,17 @@ pub(crate) type WideScan = unsafe fn(tables: &[u8], blocks: &[u8], out: &mut [u1
 /// Which of 32 sums are at most `bound`.
 pub(crate) type Within = unsafe fn(sums: &[u16; BLOCK], bound: u16) -> u32;
 
+/// Rounds tables of so many entries to bytes, of which there are at least as many; see
+/// [`quantise_tables`]. One piece of code, so that bits are the same, compiled for each level.
+pub(crate) type Quantise = unsafe fn(tables: &[f32], entries: usize, bytes: &mut [u8]) -> Scale;
+
 /// The functions of one instruction set.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FastScanKernels {
     pub(crate) scan: Scan,
     pub(crate) wide_scan: WideScan,
     pub(crate) within: Within,
+    pub(crate) quantise: Quantise,
 }
 
 /// Bytes of a block of rows of `parts` codes.

@@ -8,8 +8,7 @@ use std::arch::aarch64::*;
 
 use super::{BLOCK, ENTRIES, FastScanKernels, portable};
 
-pub(crate) const KERNELS: FastScanKernels =
-    FastScanKernels { scan, wide_scan: portable::wide_scan, within: portable::within };
+pub(crate) const KERNELS: FastScanKernels = FastScanKernels { scan, ..portable::KERNELS };
 
 #[target_feature(enable = "neon")]
 fn scan(tables: &[u8], blocks: &[u8], out: &mut [u16]) {

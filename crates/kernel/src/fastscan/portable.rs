@@ -1,8 +1,9 @@
 //! Scans in plain Rust: the path of CPUs without SIMD kernels, and the reference for tests.
 
-use super::{BLOCK, ENTRIES, FastScanKernels, wide};
+use super::{BLOCK, ENTRIES, FastScanKernels, tables, wide};
 
-pub(crate) const KERNELS: FastScanKernels = FastScanKernels { scan, wide_scan, within };
+pub(crate) const KERNELS: FastScanKernels =
+    FastScanKernels { scan, wide_scan, within, quantise: tables::quantise };
 
 fn scan(tables: &[u8], blocks: &[u8], out: &mut [u16]) {
     let sums = out.as_chunks_mut::<BLOCK>().0;

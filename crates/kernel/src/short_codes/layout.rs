@@ -79,9 +79,10 @@ impl Layout {
         for (chunk, first) in (0..self.dim).step_by(per_chunk).enumerate() {
             let left = (self.dim - first).min(per_chunk);
             let bytes = stream_bytes(left, self.width.dims());
-            for offset in 0..left {
-                let (stream, byte) = (offset / bytes, offset % bytes);
-                each(first + offset, Place { chunk, stream, byte, bytes });
+            for (stream, start) in (0..left).step_by(bytes).enumerate() {
+                for byte in 0..bytes.min(left - start) {
+                    each(first + start + byte, Place { chunk, stream, byte, bytes });
+                }
             }
         }
     }
