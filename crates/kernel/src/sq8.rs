@@ -20,7 +20,7 @@ const REACH: f32 = 127.0;
 /// Dimensions whose squares are summed in 32 bits.
 const CHUNK: usize = 1024;
 /// How far ahead of the rows being computed rows are prefetched.
-const AHEAD: usize = 4;
+const AHEAD: usize = 12;
 
 /// Bytes of a coded row of `dim` dimensions: a whole number of cache lines.
 pub fn stride(dim: usize) -> usize {
@@ -150,6 +150,9 @@ fn gather_with(
     let head = Query::new(query, factor);
     let (quads, rest) = rows.as_chunks::<4>();
     let (out_quads, out_rest) = out.as_chunks_mut::<4>();
+    for &id in rows.iter().take(AHEAD) {
+        prefetch_lines(row(id), usize::MAX);
+    }
     for (n, (ids, scores)) in quads.iter().zip(out_quads).enumerate() {
         for &id in rows.iter().skip(n * 4 + AHEAD).take(4) {
             prefetch_lines(row(id), usize::MAX);

@@ -7,7 +7,7 @@ use crate::simd::{Kernels, kernels};
 use super::{bit_of_eight, code_bytes, plane_words};
 
 /// How far ahead of the rows being computed rows are prefetched.
-const AHEAD: usize = 4;
+const AHEAD: usize = 12;
 
 /// A rotated query of a few bits for each dimension, see the header of [`super`].
 #[derive(Clone, Debug)]
@@ -111,10 +111,14 @@ impl Query {
         let row = |id: u32| &codes[id as usize * stride..][..bytes];
         let (quads, rest) = rows.as_chunks::<4>();
         let (out_quads, out_rest) = out.as_chunks_mut::<4>();
+        let ask = |id: u32| {
+            prefetch(row(id));
+            prefetch_lines(&row(id)[bytes - 1..], 1);
+        };
+        rows.iter().take(AHEAD).for_each(|&id| ask(id));
         for (n, (ids, dots)) in quads.iter().zip(out_quads).enumerate() {
             for &id in rows.iter().skip(n * 4 + AHEAD).take(4) {
-                prefetch(row(id));
-                prefetch_lines(&row(id)[bytes - 1..], 1);
+                ask(id);
             }
             // SAFETY: the table was chosen for this CPU, and codes have `bits` planes of `words`.
             *dots = unsafe { (table.planes.quad)(&self.planes, ids.map(row), words) };

@@ -10,7 +10,7 @@ use super::{CHUNK, ShortPair, ShortQuad};
 /// Query elements are within ± this.
 const REACH: f32 = 127.0;
 /// How far ahead of the rows being computed rows are prefetched.
-const AHEAD: usize = 4;
+const AHEAD: usize = 12;
 
 /// A query of eight bits for each dimension.
 #[derive(Clone, Debug)]
@@ -113,6 +113,9 @@ impl Query {
         let row = |id: u32| &codes[id as usize * stride..][..stride];
         let (quads, rest) = rows.as_chunks::<4>();
         let (out_quads, out_rest) = out.as_chunks_mut::<4>();
+        for &id in rows.iter().take(AHEAD) {
+            prefetch_row(row(id));
+        }
         for (n, (ids, scores)) in quads.iter().zip(out_quads).enumerate() {
             for &id in rows.iter().skip(n * 4 + AHEAD).take(4) {
                 prefetch_row(row(id));
