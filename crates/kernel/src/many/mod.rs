@@ -32,7 +32,7 @@ const BLOCK_BYTES: usize = 384 << 10;
 /// Bytes of rows that few queries pass over before the next rows are read.
 const FEW_BYTES: usize = 32 << 10;
 /// Dimensions (pairs of them in bfloat16) that are summed in one go.
-const CHUNK: usize = 256;
+pub const CHUNK: usize = 256;
 /// Lanes of an interleaved tile of queries: at least the tallest tile.
 pub(crate) const LANES: usize = 16;
 
