@@ -69,7 +69,6 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
         ],
     };
     let mut sections: Vec<(Tag, &[u8])> = vec![
-        (ROWS_AT, graph.rows_at.as_bytes()),
         (LEVELS, graph.levels.as_bytes()),
         (LINKS0, graph.level0.as_bytes()),
         (LINKS, graph.upper.as_bytes()),
@@ -78,6 +77,9 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
         (DUP_ENDS, graph.duplicates.ends.as_bytes()),
         (DUP_OTHERS, graph.duplicates.others.as_bytes()),
     ];
+    if !graph.places.is_empty() {
+        sections.push((ROWS_AT, graph.rows_at.as_bytes()));
+    }
     match &graph.codes {
         None => {}
         Some(Codes::Lean(lean)) => {

@@ -15,7 +15,7 @@ mod duplicates;
 mod file;
 mod lean;
 mod links;
-mod order;
+pub(crate) mod order;
 mod search;
 pub(crate) mod space;
 mod walk;
@@ -27,7 +27,7 @@ use milvus_kernel::{Bitset, sq8};
 use milvus_types::{DataType, MetricType};
 use parking_lot::Mutex;
 
-use crate::brute::{range_into, row_number};
+use crate::brute::range_into;
 use crate::compare::{Comparer, inverse_norms, query_of};
 use crate::error::BuildError;
 use crate::index_type::IndexType;

@@ -8,7 +8,7 @@
 
 use crate::brute::row_number;
 use crate::graph::links::{Adjacency, Layout, NONE};
-use crate::graph::space::{Space, Target};
+use crate::graph::space::Space;
 use crate::graph::walk::Walk;
 use crate::ivf::kmeans::in_parts;
 

@@ -214,7 +214,7 @@ fn kind(
                 )));
             }
             params.boolean("with_raw_data")?;
-            ivf(params, IvfCodes::Sq8)?
+            ivf(params, IvfCodes::Product(ProductParams { m: dim / part, nbits: 4, stages: 1 }))?
         }
         IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse(params)?,
     })
