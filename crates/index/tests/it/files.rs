@@ -25,6 +25,10 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
     ("hnsw_prq_cosine", IndexType::HnswPrq, MetricType::Cosine, DataType::FloatVector, 8),
     ("ivf_rabitq_l2", IndexType::IvfRabitq, MetricType::L2, DataType::FloatVector, 12),
     ("ivf_pq_ip", IndexType::IvfPq, MetricType::Ip, DataType::FloatVector, 8),
+    ("ivf_rabitq_l2_signs", IndexType::IvfRabitq, MetricType::L2, DataType::FloatVector, 12),
+    ("ivf_pq_ip_blocks", IndexType::IvfPq, MetricType::Ip, DataType::FloatVector, 8),
+    ("scann_ivf_cosine_blocks", IndexType::Scann, MetricType::Cosine, DataType::FloatVector, 8),
+    ("hnsw_l2_places", IndexType::Hnsw, MetricType::L2, DataType::FloatVector, 24),
     (
         "bin_ivf_flat_hamming",
         IndexType::BinIvfFlat,
@@ -34,6 +38,9 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
     ),
     ("sparse_ip", IndexType::SparseInvertedIndex, MetricType::Ip, DataType::SparseFloatVector, 0),
 ];
+
+/// Files whose codes are laid out anew when they are opened, and so written differently.
+const LAID_OUT_ANEW: &[&str] = &["ivf_rabitq_l2", "ivf_pq_ip"];
 
 /// Rows of a golden file: lists need many.
 fn golden_rows(index_type: IndexType) -> usize {
@@ -85,6 +92,9 @@ fn files_of_version_1_are_read_forever() {
             let mut hits = Vec::new();
             index.search(query, 5, &params, None, &mut hits);
             assert_eq!(&hits, want, "{name}");
+        }
+        if LAID_OUT_ANEW.contains(&name) {
+            continue;
         }
         let mut again = Vec::new();
         index.write(&mut again).unwrap();
