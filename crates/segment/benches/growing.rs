@@ -131,7 +131,7 @@ fn measure(
     });
     println!(
         "{metric:>8} {share:>6} {k:>5} {nq:>4} {:>8.4} {segment:>12.1} {plain:>12.1} {:>6.2}",
-        f64::from(found) / wanted as f64,
+        found as f64 / wanted as f64,
         plain / segment,
     );
 }
@@ -219,8 +219,9 @@ fn npy(path: &str, most: usize) -> VectorData {
         true => (DataType::Float16Vector, 2),
         false => (DataType::FloatVector, 4),
     };
-    let dim = text.split(['(', ',', ')']).map(str::trim).filter_map(|n| n.parse::<usize>().ok());
-    let dim = dim.last().unwrap();
+    let mut dims =
+        text.split(['(', ',', ')']).map(str::trim).filter_map(|n| n.parse::<usize>().ok());
+    let dim = dims.next_back().unwrap();
     let values = &bytes[10 + header..];
     let values = &values[..values.len().min(most * dim * width)];
     let owner: Mapped = Arc::new(values.to_vec());
