@@ -1,9 +1,9 @@
 //! Exact search helped by codes: a scan of codes says which vectors are worth reading.
 //!
 //! The answer is that of reading every vector, to the bit: [`Sieve`] holds back only rows that
-//! cannot be among the best. Cost: reads a quarter of the bytes, and the vectors of a few dozen
-//! rows. Where rows lie so close to each other that codes cannot tell them apart, vectors are read
-//! after all.
+//! cannot be among the best, and of the others those are read first that promise most. Cost: reads a
+//! quarter of the bytes, and the vectors of a few dozen rows. Where rows lie so close to each other
+//! that codes cannot tell them apart, vectors are read after all.
 
 use milvus_index::{Hit as IndexHit, QueryData, Range, VectorData, score_rows};
 use milvus_kernel::{Bitset, Scored, TopK};
@@ -11,14 +11,13 @@ use milvus_types::MetricType;
 
 use crate::codes::{Codes, widen};
 use crate::error::SearchError;
-use crate::sieve::{Sieve, TILE};
+use crate::sieve::{Sieve, TILE, ones, row_number};
 
 /// With at most this many live rows of a tile, only their codes are read.
 const SPARSE: u32 = 20;
 /// Vectors that are read at once.
 const BATCH: usize = 16;
-/// After so many rows a sieve that lets one of `OPEN` through is no longer asked.
-const TRIAL: usize = 1024;
+/// Where more than one row in so many passes, vectors are read in the order in which they lie.
 const OPEN: usize = 4;
 
 /// The vectors of a chunk, their codes, and what is asked of them.
@@ -41,10 +40,8 @@ struct Search<'a> {
     top: TopK,
     /// Rows of other chunks leave no room for rows beyond this distance.
     limit: f32,
-    /// Rows that passed and whose vectors were not read yet.
-    passed: Vec<u32>,
-    seen: usize,
-    read: usize,
+    /// Rows that passed, each with a distance that it cannot be below.
+    passed: Vec<Scored>,
 }
 
 impl Coded<'_> {
@@ -61,18 +58,16 @@ impl Coded<'_> {
             let len = TILE.min(self.vectors.rows() - first);
             let live = self.live_of(first, len);
             if live.count_ones() > SPARSE {
-                for search in &mut searches {
-                    search.tile(first, len, live)?;
-                }
+                searches.iter_mut().for_each(|search| search.tile((first, len), live));
                 continue;
             }
             if few.len() + live.count_ones() as usize > TILE {
-                searches.iter_mut().try_for_each(|search| search.few(&few))?;
+                searches.iter_mut().for_each(|search| search.few(&few));
                 few.clear();
             }
             few.extend(ones(live).map(|n| row_number(first) + n));
         }
-        searches.iter_mut().try_for_each(|search| search.few(&few))?;
+        searches.iter_mut().for_each(|search| search.few(&few));
         searches.into_iter().map(Search::finish).collect()
     }
 
@@ -102,39 +97,53 @@ impl<'a> Search<'a> {
             sieve: Sieve::new(of.metric, vector, of.codes),
             top: TopK::new(of.k.min(of.vectors.rows())),
             limit: limit(worst).min(limit(of.range.map(|range| range.radius))),
-            passed: Vec::with_capacity(TILE + BATCH),
-            seen: 0,
-            read: 0,
+            passed: Vec::new(),
         }
     }
 
-    /// Looks at the `live` ones among `len` rows from `first` on.
-    fn tile(&mut self, first: usize, len: usize, live: u64) -> Result<(), SearchError> {
-        let passed = match self.sieve() {
-            Some(sieve) => live & sieve.tile(first, len, self.bound()),
-            None => live,
-        };
-        self.seen += live.count_ones() as usize;
-        self.passed.extend(ones(passed).map(|n| row_number(first) + n));
-        if self.passed.len() >= BATCH { self.read() } else { Ok(()) }
+    /// Looks at the codes of the `live` ones among `len` rows from `first` on.
+    fn tile(&mut self, (first, len): (usize, usize), live: u64) {
+        match &self.sieve {
+            Some(sieve) => sieve.tile((first, len), live, self.limit, &mut self.passed),
+            None => self.passed.extend(ones(live).map(|n| unjudged(row_number(first) + n))),
+        }
     }
 
-    /// Looks at `rows`, at most [`TILE`].
-    fn few(&mut self, rows: &[u32]) -> Result<(), SearchError> {
-        let passed = match self.sieve() {
-            Some(sieve) => sieve.gather(rows, self.bound()),
-            None => u64::MAX,
-        };
-        self.seen += rows.len();
-        let passed = rows.iter().enumerate().filter(|(n, _)| passed >> n & 1 == 1);
-        self.passed.extend(passed.map(|(_, row)| row));
-        if self.passed.len() >= BATCH { self.read() } else { Ok(()) }
+    /// Looks at the codes of `rows`, at most [`TILE`].
+    fn few(&mut self, rows: &[u32]) {
+        match &self.sieve {
+            Some(sieve) => sieve.gather(rows, self.limit, &mut self.passed),
+            None => self.passed.extend(rows.iter().copied().map(unjudged)),
+        }
     }
 
-    /// The sieve, unless it turned out to hold little back.
-    fn sieve(&self) -> Option<&Sieve<'a>> {
-        let useless = self.seen >= TRIAL && self.read * OPEN > self.seen;
-        self.sieve.as_ref().filter(|_| !useless)
+    /// Reads the vectors of the rows that passed, the most promising first, as long as they promise
+    /// anything.
+    fn finish(mut self) -> Result<Vec<IndexHit>, SearchError> {
+        let mut passed = std::mem::take(&mut self.passed);
+        let first = self.of.k.max(BATCH);
+        if first < passed.len() {
+            passed.select_nth_unstable(first);
+            self.read(&passed[..first])?;
+            let bound = self.bound();
+            passed.drain(..first);
+            passed.retain(|scored| may_be_within(*scored, bound));
+        }
+        if passed.len() * OPEN > self.of.vectors.rows() {
+            passed.sort_unstable_by_key(|scored| scored.row());
+        } else {
+            passed.sort_unstable();
+        }
+        for batch in passed.chunks(BATCH) {
+            let bound = self.bound();
+            let batch: Vec<Scored> =
+                batch.iter().copied().filter(|scored| may_be_within(*scored, bound)).collect();
+            self.read(&batch)?;
+        }
+        let best = self.top.into_sorted().into_iter();
+        // A score is to its distance as the distance is to the score.
+        let hit = |s: Scored| IndexHit { row: s.row(), score: self.of.distance(s.distance()) };
+        Ok(best.map(hit).collect())
     }
 
     /// No row beyond this distance is wanted.
@@ -142,40 +151,30 @@ impl<'a> Search<'a> {
         if self.top.is_full() { self.limit.min(self.top.bound().distance()) } else { self.limit }
     }
 
-    /// Reads the vectors of the rows that passed.
-    fn read(&mut self) -> Result<(), SearchError> {
+    /// Reads the vectors of `passed`.
+    fn read(&mut self, passed: &[Scored]) -> Result<(), SearchError> {
+        if passed.is_empty() {
+            return Ok(());
+        }
         let Coded { metric, queries, vectors, range, .. } = *self.of;
-        let scores = score_rows(metric, queries, self.query, vectors, &self.passed)?;
-        for (&row, score) in self.passed.iter().zip(scores) {
+        let rows: Vec<u32> = passed.iter().map(|scored| scored.row()).collect();
+        let scores = score_rows(metric, queries, self.query, vectors, &rows)?;
+        for (row, score) in rows.into_iter().zip(scores) {
             if range.is_none_or(|range| range.contains(metric, score)) {
                 self.top.push(Scored::new(self.of.distance(score), row));
             }
         }
-        self.read += self.passed.len();
-        self.passed.clear();
         Ok(())
     }
-
-    fn finish(mut self) -> Result<Vec<IndexHit>, SearchError> {
-        self.read()?;
-        let best = self.top.into_sorted().into_iter();
-        // A score is to its distance as the distance is to the score.
-        let hit = |s: Scored| IndexHit { row: s.row(), score: self.of.distance(s.distance()) };
-        Ok(best.map(hit).collect())
-    }
 }
 
-/// The positions of the bits of `word` that are 1.
-fn ones(mut word: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let n = (word != 0).then(|| word.trailing_zeros())?;
-        word &= word - 1;
-        Some(n)
-    })
+/// `row`, of whose distance nothing is known.
+fn unjudged(row: u32) -> Scored {
+    Scored::new(f32::NEG_INFINITY, row)
 }
 
-/// A row of a chunk as a row number.
-#[expect(clippy::cast_possible_truncation, reason = "chunks have fewer rows than 2^32")]
-fn row_number(row: usize) -> u32 {
-    row as u32
+/// Whether the row that passed may be at `bound` or nearer.
+#[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is no reason to hold a row back")]
+fn may_be_within(passed: Scored, bound: f32) -> bool {
+    !(passed.distance() > bound)
 }

@@ -15,8 +15,6 @@ use milvus_types::{DataType, FieldSchema};
 pub(crate) const CODED_ROWS: u32 = 512;
 /// Vectors with numbers out of this range, zero apart, are not coded: their squares lose precision.
 const SOUND: std::ops::RangeInclusive<f32> = 1e-12..=1e15;
-/// Bytes beside a row's code: its error, its length and the vector's inverse norm.
-const BESIDE: usize = 3 * size_of::<f32>();
 /// Rows that are added in single precision before they are added up in double.
 const SUMMED: usize = 256;
 
@@ -27,13 +25,20 @@ pub(crate) struct Codes {
     pub(crate) mean: Box<[f32]>,
     /// Rows of [`sq8::stride`] bytes, without bias.
     pub(crate) rows: Box<[u8]>,
-    /// At least the distance of each vector from what its code stands for; infinite where the code
+    /// What goes with each row's code.
+    pub(crate) beside: Box<[Beside]>,
+}
+
+/// What is known of a row beside its code.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Beside {
+    /// At least the distance of the vector from what its code stands for; infinite where the code
     /// says nothing about the vector.
-    pub(crate) errors: Box<[f32]>,
-    /// The length of what each code stands for.
-    pub(crate) lengths: Box<[f32]>,
-    /// One over the length of each vector; 0 of zero vectors.
-    pub(crate) inverse_norms: Box<[f32]>,
+    pub(crate) error: f32,
+    /// The length of what the code stands for.
+    pub(crate) length: f32,
+    /// One over the length of the vector; 0 of zero vectors.
+    pub(crate) inverse_norm: f32,
 }
 
 impl Codes {
@@ -46,29 +51,25 @@ impl Codes {
         let mut codes = Self {
             mean: mean.into(),
             rows: vec![0; stride * len].into(),
-            errors: vec![0.0; len].into(),
-            lengths: vec![0.0; len].into(),
-            inverse_norms: vec![0.0; len].into(),
+            beside: vec![Beside::default(); len].into(),
         };
         let mut floats = Vec::with_capacity(dim);
         let mut coder = Coder::new(&codes.mean);
-        for (row, (vector, code)) in
-            vectors.iter().zip(codes.rows.chunks_exact_mut(stride)).enumerate()
-        {
+        let rows = codes.rows.chunks_exact_mut(stride).zip(&mut codes.beside);
+        for (vector, (code, beside)) in vectors.iter().zip(rows) {
             let vector = widen(vector, &mut floats);
             let norm = distance::norm_squared(vector);
             let Fit { error, length } = coder.encode(vector, code);
-            codes.inverse_norms[row] = distance::inverse_norm(norm);
-            codes.errors[row] = if norm.is_finite() { error } else { f32::INFINITY };
-            codes.lengths[row] = length;
+            let error = if norm.is_finite() { error } else { f32::INFINITY };
+            *beside = Beside { error, length, inverse_norm: distance::inverse_norm(norm) };
         }
         Some(codes)
     }
 
     /// Bytes of memory it holds.
     pub(crate) fn bytes(&self) -> u64 {
-        let floats = self.mean.len() + self.errors.len() * BESIDE / size_of::<f32>();
-        (self.rows.len() + floats * size_of::<f32>()) as u64
+        let beside = size_of_val::<[Beside]>(&self.beside);
+        (self.rows.len() + beside + size_of_val::<[f32]>(&self.mean)) as u64
     }
 }
 
@@ -92,7 +93,7 @@ fn row_bytes(data_type: DataType, dim: usize) -> Option<usize> {
         DataType::Float16Vector | DataType::BFloat16Vector => dim * 2,
         _ => return None,
     };
-    let coded = sq8::stride(dim) + BESIDE;
+    let coded = sq8::stride(dim) + size_of::<Beside>();
     (coded * 3 <= bytes * 2).then_some(coded)
 }
 

@@ -11,10 +11,10 @@
 //! What single precision may lose, here and in exact scores, is added to the errors
 //! ([`rounding`]).
 
-use milvus_kernel::{distance, sq8};
+use milvus_kernel::{Scored, distance, sq8};
 use milvus_types::MetricType;
 
-use crate::codes::{Coder, Codes, Fit, rounding};
+use crate::codes::{Beside, Coder, Codes, Fit, rounding};
 
 /// Rows that are judged at once.
 pub(crate) const TILE: usize = 64;
@@ -45,16 +45,6 @@ enum Kind {
         /// Of COSINE, the length of the query and the share of it that may be lost.
         cosine: Option<(f32, f32)>,
     },
-}
-
-/// What is known of a row.
-#[derive(Clone, Copy)]
-struct Row {
-    /// `<q', y'>`
-    product: f32,
-    error: f32,
-    length: f32,
-    inverse_norm: f32,
 }
 
 impl<'c> Sieve<'c> {
@@ -91,73 +81,119 @@ impl<'c> Sieve<'c> {
         (sound && !zero).then_some(Self { codes, query: coded, kind })
     }
 
-    /// The bits of those of the `len` rows from `first` on, at most [`TILE`], whose distance may be
-    /// `bound` or less. A distance is L2, or a similarity with its sign turned.
-    pub(crate) fn tile(&self, first: usize, len: usize, bound: f32) -> u64 {
-        let Codes { rows, errors, lengths, inverse_norms, .. } = self.codes;
+    /// Those of the `live` ones among `len` rows from `first` on, at most [`TILE`], whose distance may
+    /// be `bound` or less, each with a distance that it cannot be below, into `passed`. A distance is
+    /// L2, or a similarity with its sign turned.
+    pub(crate) fn tile(
+        &self,
+        (first, len): (usize, usize),
+        live: u64,
+        bound: f32,
+        passed: &mut Vec<Scored>,
+    ) {
         let stride = self.query.len();
         let mut products = [0.0; TILE];
         let products = &mut products[..len];
-        sq8::block(&self.query, &rows[first * stride..][..len * stride], 1.0, products);
-        let beside = errors[first..][..len].iter().zip(&lengths[first..][..len]);
-        let rows = products.iter().zip(beside).zip(&inverse_norms[first..][..len]);
-        let rows = rows.map(|((&product, (&error, &length)), &inverse_norm)| Row {
-            product,
-            error,
-            length,
-            inverse_norm,
-        });
-        self.judge(rows, bound)
+        let rows = &self.codes.rows[first * stride..][..len * stride];
+        sq8::block(&self.query, rows, 1.0, products);
+        let beside = &self.codes.beside[first..][..len];
+        let rows = products.iter().zip(beside).map(|(product, beside)| (*product, *beside));
+        let passing = live & self.judge(rows, bound);
+        passed.extend(ones(passing).map(|n| {
+            let lower = self.lower(products[n as usize], beside[n as usize]);
+            Scored::new(lower, row_number(first) + n)
+        }));
     }
 
     /// As [`Self::tile`], of the rows named by `rows`.
-    pub(crate) fn gather(&self, rows: &[u32], bound: f32) -> u64 {
+    pub(crate) fn gather(&self, rows: &[u32], bound: f32, passed: &mut Vec<Scored>) {
         let mut products = [0.0; TILE];
         let products = &mut products[..rows.len()];
         sq8::gather(&self.query, &self.codes.rows, rows, 1.0, products);
-        let rows = products.iter().zip(rows).map(|(&product, &row)| Row {
-            product,
-            error: self.codes.errors[row as usize],
-            length: self.codes.lengths[row as usize],
-            inverse_norm: self.codes.inverse_norms[row as usize],
-        });
-        self.judge(rows, bound)
+        let beside = |n: usize| self.codes.beside[rows[n] as usize];
+        let judged = products.iter().enumerate().map(|(n, product)| (*product, beside(n)));
+        passed.extend(ones(self.judge(judged, bound)).map(|n| {
+            let n = n as usize;
+            Scored::new(self.lower(products[n], beside(n)), rows[n])
+        }));
     }
 
-    /// Which of `rows` may be within `bound`. Comparisons are such that NaN lets a row through.
+    /// Which of `rows`, given by their products, may be within `bound`. Comparisons are such that NaN
+    /// lets a row through.
     #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is no reason to hold a row back")]
-    fn judge(&self, rows: impl Iterator<Item = Row> + Clone, bound: f32) -> u64 {
+    fn judge(&self, rows: impl Iterator<Item = (f32, Beside)> + Clone, bound: f32) -> u64 {
         let bound = if bound.is_nan() { f32::INFINITY } else { bound };
         match self.kind {
             Kind::L2 { square, error, lost } => {
                 let reach = bound.max(0.0).sqrt() * (1.0 + lost) + error;
-                bits(rows, |row| {
+                bits(rows, |product, row| {
                     let squares = (square + row.length * row.length) * (1.0 - lost);
                     let reach = reach + row.error;
-                    !(squares - 2.0 * row.product > reach * reach)
+                    !(squares - 2.0 * product > reach * reach)
                 })
             }
-            Kind::Product { by_error, by_length, offset, cosine: None } => bits(rows, |row| {
-                !(row.product + by_error * row.error + by_length * row.length + offset < -bound)
-            }),
+            Kind::Product { by_error, by_length, offset, cosine: None } => {
+                bits(rows, |product, row| {
+                    let most = product + by_error * row.error + by_length * row.length + offset;
+                    !(most < -bound)
+                })
+            }
             Kind::Product { by_error, by_length, offset, cosine: Some((norm, lost)) } => {
                 let least = (-bound - lost) * norm;
-                bits(rows, |row| {
-                    let most = row.product + by_error * row.error + by_length * row.length + offset;
+                bits(rows, |product, row| {
+                    let most = product + by_error * row.error + by_length * row.length + offset;
                     !(most * row.inverse_norm < least)
                 })
             }
         }
     }
+
+    /// A distance that the row with `product` cannot be below.
+    fn lower(&self, product: f32, row: Beside) -> f32 {
+        let lower = match self.kind {
+            Kind::L2 { square, error, lost } => {
+                let squares = (square + row.length * row.length) * (1.0 - lost) - 2.0 * product;
+                let reach = (squares.max(0.0).sqrt() - error - row.error).max(0.0);
+                reach * reach * (1.0 - lost) * (1.0 - lost)
+            }
+            Kind::Product { by_error, by_length, offset, cosine } => {
+                let most = product + by_error * row.error + by_length * row.length + offset;
+                match cosine {
+                    None => -most,
+                    Some((norm, lost)) => -most * row.inverse_norm / norm - lost,
+                }
+            }
+        };
+        if lower.is_nan() { f32::NEG_INFINITY } else { lower }
+    }
 }
 
-/// A bit for each of `rows`, mostly none.
+/// A bit for each of `rows` that passes, mostly none.
 #[inline(always)]
-fn bits(rows: impl Iterator<Item = Row> + Clone, passes: impl Fn(Row) -> bool) -> u64 {
-    if !rows.clone().fold(false, |any, row| any | passes(row)) {
+fn bits(
+    rows: impl Iterator<Item = (f32, Beside)> + Clone,
+    passes: impl Fn(f32, Beside) -> bool,
+) -> u64 {
+    if !rows.clone().fold(false, |any, (product, row)| any | passes(product, row)) {
         return 0;
     }
-    rows.enumerate().fold(0, |bits, (n, row)| bits | u64::from(passes(row)) << n)
+    let each = rows.enumerate();
+    each.fold(0, |bits, (n, (product, row))| bits | u64::from(passes(product, row)) << n)
+}
+
+/// The positions of the bits of `word` that are 1.
+pub(crate) fn ones(mut word: u64) -> impl Iterator<Item = u32> {
+    std::iter::from_fn(move || {
+        let n = (word != 0).then(|| word.trailing_zeros())?;
+        word &= word - 1;
+        Some(n)
+    })
+}
+
+/// A row of a chunk as a row number.
+#[expect(clippy::cast_possible_truncation, reason = "chunks have fewer rows than 2^32")]
+pub(crate) fn row_number(row: usize) -> u32 {
+    row as u32
 }
 
 #[cfg(test)]

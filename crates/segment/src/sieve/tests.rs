@@ -31,12 +31,19 @@ fn passing(metric: MetricType, queries: &VectorData, rows: &VectorData, at: usiz
     for first in (0..rows.rows()).step_by(TILE) {
         let tile: Vec<u32> =
             (first..rows.rows().min(first + TILE)).map(|row| u32::try_from(row).unwrap()).collect();
-        let passed = sieve.tile(first, tile.len(), bound);
-        assert_eq!(passed, sieve.gather(&tile, bound), "{metric} alone and together");
-        count += passed.count_ones() as usize;
-        for (n, &distance) in distances[first..][..tile.len()].iter().enumerate() {
-            let held_back = passed >> n & 1 == 0;
-            assert!(!(held_back && distance <= bound), "{metric}: {distance} within {bound}");
+        let (mut together, mut alone) = (Vec::new(), Vec::new());
+        sieve.tile((first, tile.len()), u64::MAX, bound, &mut together);
+        sieve.gather(&tile, bound, &mut alone);
+        assert_eq!(together, alone, "{metric}: rows in a block and by number");
+        count += alone.len();
+        for (&row, &distance) in tile.iter().zip(&distances[first..]) {
+            match alone.iter().find(|passed| passed.row() == row) {
+                Some(passed) => {
+                    let lower = passed.distance();
+                    assert!(!(lower > distance), "{metric}: {distance} is below {lower}");
+                }
+                None => assert!(!(distance <= bound), "{metric}: {distance} is within {bound}"),
+            }
         }
     }
     count
