@@ -1,10 +1,9 @@
 //! One search of a graph: how to go about it, and from candidates to exact hits.
 //!
 //! The number of live rows decides. Few: compare with each of them. Many: walk as if all were live
-//! with `ef` grown by their share, and drop the others at the end. Between: walk through rows that
-//! are not live, keeping `ef` that are. A walk that found too few, or that has cost more than
-//! comparing with all live rows would have, gives way to the next, dearer way; the last, exact
-//! comparison, always finds `min(k, live rows)`.
+//! with `ef` grown by their share, and drop the others at the end. Between: walk among live rows only.
+//! A walk that found too few gives way to the next, dearer way; the last, comparison with all live
+//! rows, always finds `min(k, live rows)`.
 
 use milvus_kernel::{Bitset, Scored, TopK, sq8};
 
@@ -12,6 +11,7 @@ use crate::brute::{row_number, scan};
 use crate::compare::{Comparer, query_of};
 use crate::graph::codes::{self, Coder};
 use crate::graph::lean::Buffers;
+use crate::graph::links::Adjacency;
 use crate::graph::space::Target;
 use crate::graph::walk::Walk;
 use crate::graph::{Codes, Graph};
@@ -27,6 +27,9 @@ const WALK_COST: usize = 40;
 const FEW: usize = 512;
 /// From this share of live rows on, walks ignore which rows are live until the end.
 const MANY: f64 = 0.7;
+/// Live rows from everywhere that a walk among live rows starts from, and how far each is looked for.
+const STARTS: usize = 48;
+const WORDS: usize = 8;
 /// Larger `ef` than this are walked with heaps rather than a sorted list.
 const LARGE_EF: usize = 1024;
 
@@ -164,7 +167,8 @@ impl Search<'_> {
             scratch.walk.nearest(target, &links, 0, start, wide_ef, found);
             self.rerank(true, scratch, best);
         }
-        if !best.is_full() && self.walk_wanted(target, start, scratch) {
+        if !best.is_full() {
+            self.walk_wanted(target, start, scratch);
             best.reset(self.k);
             self.rerank(true, scratch, best);
         }
@@ -196,19 +200,41 @@ impl Search<'_> {
         nearest
     }
 
-    /// Walks through rows that are not live, into `scratch.found`; false if that costs too much.
-    fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) -> bool {
+    /// Walks among live rows, into `scratch.found`.
+    fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) {
         let links = self.graph.links();
         let groups = self.graph.duplicates.view();
         let rows_at = self.graph.rows_at.as_slice();
-        let mut wide = reuse(&mut scratch.wide, self.ef);
-        let budget = self.live_count.max(WALK_COST * self.ef);
         let wanted =
             |place| self.live.is_none_or(|live| groups.any_live(row_at(rows_at, place), live));
-        let done = scratch.walk.nearest_wanted(target, &links, start, budget, wanted, &mut wide);
-        wide.drain_sorted(&mut scratch.found);
-        scratch.wide = Some(wide);
-        done
+        let Scratch { walk, found, rows, .. } = scratch;
+        self.starts(start.row(), rows);
+        // Fewer of a row's neighbours are walked on, and those that are may be a detour away.
+        let ef = self.ef + self.ef / 2;
+        walk.nearest_wanted(target, &links, rows, ef, wanted, found);
+    }
+
+    /// Where a walk among live rows starts: where the levels lead, what is next to that, and some live
+    /// rows from everywhere, for the live rows may all be far from there.
+    fn starts(&self, nearest: u32, starts: &mut Vec<u32>) {
+        starts.clear();
+        starts.push(nearest);
+        self.graph.links().each(0, nearest, |neighbour| starts.push(neighbour));
+        let (Some(live), places) = (self.live, self.graph.places.as_slice()) else {
+            return;
+        };
+        let words = live.words();
+        for n in 0..STARTS {
+            let from = n * words.len() / STARTS;
+            let first =
+                words.iter().enumerate().skip(from).take(WORDS).find(|(_, word)| **word != 0);
+            if let Some((at, word)) = first {
+                let row = at * 64 + word.trailing_zeros() as usize;
+                if row < self.graph.vectors.rows() {
+                    starts.push(places.get(row).copied().unwrap_or_else(|| row_number(row)));
+                }
+            }
+        }
     }
 
     fn is_live(&self, row: u32) -> bool {

@@ -3,16 +3,15 @@
 //! Scratch memory is kept between searches, so a walk allocates nothing once its buffers have
 //! grown. What was visited is marked with the number of the walk, so nothing is cleared either.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
-use milvus_kernel::{Scored, TopK};
+use milvus_kernel::Scored;
 
 use crate::graph::links::Adjacency;
 use crate::graph::space::Target;
 
-/// Neighbours whose data is asked for while the list is still being read.
+/// Neighbours whose data is asked for while the list is still being read, at the most.
 const PREFETCHED: usize = 64;
+/// Wanted neighbours that a row is walked on with.
+const ENOUGH: usize = 32;
 
 /// The memory of one walk at a time.
 #[derive(Default)]
@@ -21,7 +20,8 @@ pub(crate) struct Walk {
     pool: Pool,
     ids: Vec<u32>,
     distances: Vec<f32>,
-    candidates: BinaryHeap<Reverse<Scored>>,
+    /// Neighbours that are not wanted.
+    passed: Vec<u32>,
     /// How many distances the last walk has computed.
     pub(crate) computed: usize,
 }
@@ -120,48 +120,88 @@ impl Walk {
         out.extend(self.pool.iter());
     }
 
-    /// The nearest `results.k` rows for which `wanted` holds, into `results`; others are walked
-    /// through. Gives up, returning false, after computing `budget` distances.
+    /// The nearest `ef` rows for which `wanted` holds that a walk from `starts` finds at level 0, best
+    /// first, into `out`. Only such rows are walked on, so that a walk is as short where the rows next
+    /// to the query are not wanted; from one to the next it goes by way of one that is not, where it
+    /// has few wanted neighbours (ACORN, arXiv 2403.04871).
     pub(crate) fn nearest_wanted(
         &mut self,
         target: &impl Target,
         links: &impl Adjacency,
-        start: Scored,
-        budget: usize,
+        starts: &[u32],
+        ef: usize,
         wanted: impl Fn(u32) -> bool,
-        results: &mut TopK,
-    ) -> bool {
+        out: &mut Vec<Scored>,
+    ) {
         self.computed = 0;
         self.visited.begin();
-        self.visited.insert(start.row());
-        self.candidates.clear();
-        self.candidates.push(Reverse(start));
-        if wanted(start.row()) {
-            results.push(start);
-        }
-        while let Some(Reverse(nearest)) = self.candidates.pop() {
-            if nearest >= results.bound() {
-                break;
+        self.pool.reset(ef);
+        self.ids.clear();
+        for &start in starts {
+            if self.visited.insert(start) && wanted(start) {
+                self.ids.push(start);
             }
-            self.expand(target, links, 0, nearest.row());
+        }
+        let mut next = 0;
+        loop {
             self.measure(target);
             for (&id, &distance) in self.ids.iter().zip(&self.distances) {
-                let scored = Scored::new(distance, id);
-                if scored < results.bound() {
-                    self.candidates.push(Reverse(scored));
-                    if wanted(id) {
-                        results.push(scored);
+                if let Some(at) = self.pool.insert(Scored::new(distance, id)) {
+                    if at <= next {
+                        links.prefetch(id);
                     }
+                    next = next.min(at);
                 }
             }
-            if self.computed > budget {
-                return false;
-            }
-            if let Some(Reverse(next)) = self.candidates.peek() {
-                links.prefetch(next.row());
-            }
+            let Some(row) = self.pool.take(&mut next) else {
+                break;
+            };
+            self.expand_wanted(target, links, row, &wanted);
         }
-        true
+        out.clear();
+        out.extend(self.pool.iter());
+    }
+
+    /// Takes the unvisited wanted neighbours of `row`, and where they are few, those of its other
+    /// neighbours.
+    #[inline]
+    fn expand_wanted(
+        &mut self,
+        target: &impl Target,
+        links: &impl Adjacency,
+        row: u32,
+        wanted: &impl Fn(u32) -> bool,
+    ) {
+        let Self { visited, ids, passed, .. } = self;
+        ids.clear();
+        passed.clear();
+        let mut near = 0;
+        links.each(0, row, |neighbour| {
+            if wanted(neighbour) {
+                near += 1;
+                if visited.insert(neighbour) {
+                    target.prefetch(neighbour);
+                    ids.push(neighbour);
+                }
+            } else {
+                links.prefetch(neighbour);
+                passed.push(neighbour);
+            }
+        });
+        for &row in passed.iter() {
+            if near >= ENOUGH {
+                break;
+            }
+            links.each(0, row, |neighbour| {
+                if near < ENOUGH && wanted(neighbour) {
+                    near += 1;
+                    if visited.insert(neighbour) {
+                        target.prefetch(neighbour);
+                        ids.push(neighbour);
+                    }
+                }
+            });
+        }
     }
 }
 
