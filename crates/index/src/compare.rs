@@ -8,8 +8,8 @@ use half::{bf16, f16};
 use milvus_kernel::narrow::Narrow;
 use milvus_kernel::prefetch::prefetch_lines;
 use milvus_kernel::{binary, distance, sparse};
-use milvus_types::MetricType;
 
+use crate::comparison::Comparison;
 use crate::error::CompareError;
 use crate::score::{Metric, Query};
 use crate::sparse_rows::SparseView;
@@ -17,8 +17,6 @@ use crate::vectors::{VectorData, VectorRef, View};
 
 /// Cache lines of a row that are prefetched; hardware follows from there.
 const LINES: usize = 16;
-/// Bits of a hash under MHJACCARD, as in Milvus where an index names no other.
-const HASH_BYTES: usize = 1;
 
 /// A query ready to be compared with rows.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +74,16 @@ fn inverse_norm<T: Narrow>(vector: &[T]) -> f32 {
     distance::inverse_norm(T::ip(vector, vector))
 }
 
-/// The metric of `metric`'s name between queries and rows, which must fit each other.
+/// The metric that `comparison` is between queries and rows, which must fit each other.
 pub(crate) fn check(
-    metric: MetricType,
+    comparison: impl Into<Comparison>,
     queries: &VectorData,
     rows: &VectorData,
 ) -> Result<Metric, CompareError> {
     check_shape(queries.view(), rows.view())?;
-    Metric::of(metric, rows.data_type())
-        .ok_or(CompareError::Metric { metric, data_type: rows.data_type() })
+    let comparison = comparison.into();
+    let (metric, data_type) = (comparison.metric, rows.data_type());
+    comparison.of(data_type).ok_or(CompareError::Metric { metric, data_type })
 }
 
 fn check_shape(query: View<'_>, rows: View<'_>) -> Result<(), CompareError> {
@@ -254,13 +253,30 @@ fn bits(metric: Metric, query: &[u8], row: &[u8]) -> f32 {
         Metric::Jaccard => binary::jaccard(query, row),
         Metric::Substructure => found(binary::is_subset(query, row)),
         Metric::Superstructure => found(binary::is_subset(row, query)),
-        Metric::MhJaccard => {
-            let hashes = query.chunks(HASH_BYTES).zip(row.chunks(HASH_BYTES));
-            let same = hashes.clone().filter(|(a, b)| a == b).count();
-            -(same as f32 / hashes.len().max(1) as f32)
+        Metric::MhJaccard { hash_bytes } => {
+            let same = equal_hashes(query, row, hash_bytes);
+            -(same as f32 / (query.len() / hash_bytes).max(1) as f32)
         }
         Metric::Hamming | Metric::L2 | Metric::Ip | Metric::Cosine => {
             binary::hamming(query, row) as f32
+        }
+    }
+}
+
+/// How many hashes of `hash_bytes` bytes are equal at the same place in `a` and `b`.
+fn equal_hashes(a: &[u8], b: &[u8], hash_bytes: usize) -> usize {
+    fn of_width<const N: usize>(a: &[u8], b: &[u8]) -> usize {
+        let pairs = a.as_chunks::<N>().0.iter().zip(b.as_chunks::<N>().0);
+        pairs.map(|(a, b)| usize::from(a == b)).sum()
+    }
+    match hash_bytes {
+        1 => of_width::<1>(a, b),
+        2 => of_width::<2>(a, b),
+        4 => of_width::<4>(a, b),
+        8 => of_width::<8>(a, b),
+        width => {
+            let pairs = a.chunks_exact(width).zip(b.chunks_exact(width));
+            pairs.filter(|(a, b)| a == b).count()
         }
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod brute;
 mod compare;
+pub mod comparison;
 pub mod container;
 mod dense;
 pub mod error;
@@ -25,6 +26,7 @@ pub mod index_type;
 mod inverted;
 mod ivf;
 pub mod lists;
+mod minhash;
 pub mod params;
 mod product;
 mod range;
@@ -39,12 +41,14 @@ pub use brute::{
     brute_force, brute_force_many, brute_force_range, exact_range, exact_search, score_all,
     score_rows,
 };
+pub use comparison::Comparison;
 pub use error::{BuildError, CompareError, IndexParamError, OpenError};
 pub use index_type::IndexType;
 pub use lists::{Lists, element_metric, max_sim, max_sim_all, max_sim_range};
 pub use params::{
-    Build, BuildKind, Depth, GraphCodes, GraphParams, IvfCodes, IvfParams, SearchParams,
-    VectorField, check_build_params, check_index, check_range_params, check_search_params,
+    Build, BuildKind, Depth, GraphCodes, GraphParams, IvfCodes, IvfParams, MinHashParams,
+    SearchParams, VectorField, check_build_params, check_index, check_range_params,
+    check_search_params,
 };
 pub use product::ProductParams;
 pub use range::Range;

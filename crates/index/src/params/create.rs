@@ -1,10 +1,17 @@
 //! Creation: what to build for the parameters that a client sends.
+//!
+//! Families with more to say have a file of their own below `create`.
+
+mod minhash;
 
 use milvus_types::index_meta::find;
 use milvus_types::{DataType, KeyValue, MetricType};
 
+pub use minhash::MinHashParams;
+
 use super::number::{Created, I32_MAX};
 use super::rules::VectorField;
+use crate::comparison::Comparison;
 use crate::error::IndexParamError;
 use crate::index_type::IndexType;
 use crate::lists::element_metric;
@@ -21,6 +28,8 @@ pub struct Build {
     pub data_type: DataType,
     /// Dimensions of a vector; 0 of sparse ones.
     pub dim: usize,
+    /// `mh_element_bit_width`: bits of a hash under MHJACCARD; of no meaning elsewhere.
+    pub hash_bits: usize,
     /// The family that serves it, and its parameters.
     pub kind: BuildKind,
 }
@@ -30,6 +39,11 @@ impl Build {
     /// through [`crate::max_sim`].
     pub fn is_of_lists(&self) -> bool {
         element_metric(self.metric).is_some()
+    }
+
+    /// How it compares vectors.
+    pub fn comparison(&self) -> Comparison {
+        Comparison { metric: self.metric, hash_bits: self.hash_bits }
     }
 }
 
@@ -44,6 +58,8 @@ pub enum BuildKind {
     Ivf(IvfParams),
     /// Posting lists of sparse vectors.
     Sparse,
+    /// Buckets of rows that share hashes.
+    MinHash(MinHashParams),
 }
 
 /// The parameters of a graph.
@@ -126,8 +142,10 @@ pub fn check_index(field: &VectorField, params: &[KeyValue]) -> Result<Build, In
     let index_type = IndexType::parse(name).ok_or_else(|| {
         IndexParamError::Create(format!("index type {name} is not supported yet"))
     })?;
+    let hash_bits = minhash::hash_bits(field.dim, metric, Created(params))?;
     let kind = kind(index_type, field, metric, Created(params))?;
-    Ok(Build { index_type, metric, data_type: field.vector_type(), dim: field.dim, kind })
+    let data_type = field.vector_type();
+    Ok(Build { index_type, metric, data_type, dim: field.dim, hash_bits, kind })
 }
 
 /// As [`check_index`], for a field of float vectors.
@@ -215,6 +233,7 @@ fn kind(
             params.boolean("with_raw_data")?;
             ivf(params, IvfCodes::Sq8)?
         }
+        IndexType::MinHashLsh => minhash::minhash(metric, params)?,
         IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse(params)?,
     })
 }
@@ -223,6 +242,9 @@ fn kind(
 fn auto(data_type: DataType, metric: MetricType) -> Result<BuildKind, IndexParamError> {
     if data_type == DataType::SparseFloatVector {
         return Ok(BuildKind::Sparse);
+    }
+    if metric == MetricType::MhJaccard {
+        return Ok(BuildKind::MinHash(MinHashParams::default()));
     }
     check_bits(metric)?;
     Ok(BuildKind::Graph(AUTO))

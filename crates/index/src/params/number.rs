@@ -111,6 +111,18 @@ impl<'a> Searched<'a> {
         number.map(Some).map_err(IndexParamError::Search)
     }
 
+    /// The switch `key`, off if it is not given.
+    pub(super) fn boolean(self, key: &str) -> Result<bool, IndexParamError> {
+        match self.json(key).map(|json| quoted(json).unwrap_or(json)) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(IndexParamError::Search(format!(
+                "Type conflict in json: param '{key}' ({text}) should be a boolean"
+            ))),
+        }
+    }
+
     /// The number `key`, from `least` to `most`, the latter excluded if `open`.
     pub(super) fn float(
         self,

@@ -24,12 +24,14 @@ pub struct SearchParams {
     pub refine_k: f32,
     /// `drop_ratio_search`: the share of a sparse query's smallest values that is left out.
     pub drop_ratio: f32,
+    /// `mh_search_with_jaccard`: whether rows that share buckets are ranked by their equal hashes.
+    pub with_jaccard: bool,
 }
 
 impl SearchParams {
     /// Milvus's defaults for a search of `k` rows.
     pub fn for_k(k: usize) -> Self {
-        Self { ef: k.max(16), nprobe: NPROBE, refine_k: 1.0, drop_ratio: 0.0 }
+        Self { ef: k.max(16), nprobe: NPROBE, refine_k: 1.0, drop_ratio: 0.0, with_jaccard: false }
     }
 }
 
@@ -86,6 +88,13 @@ pub fn check_search_params(
                 at_least_k("reorder_k", reordered, least)?;
                 found.refine_k = reordered as f32 / k.max(1) as f32;
             }
+        }
+        IndexType::MinHashLsh => {
+            found.with_jaccard = searched.boolean("mh_search_with_jaccard")?;
+            searched.boolean("mh_lsh_batch_search")?;
+            // Unlike elsewhere a number of candidates, not how many times k.
+            let refined = searched.number("refine_k", 1, I32_MAX)?.unwrap_or(1);
+            found.refine_k = refined as f32 / k.max(1) as f32;
         }
         IndexType::SparseInvertedIndex | IndexType::SparseWand => {
             found.drop_ratio =

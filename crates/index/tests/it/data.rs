@@ -135,6 +135,7 @@ pub(crate) fn built_over(
         KeyValue::new("nlist", "16"),
         KeyValue::new("m", (dim / 2).max(1).to_string()),
         KeyValue::new("sub_dim", "1"),
+        KeyValue::new("mh_lsh_band", "64"),
     ];
     let definition = check_index(&VectorField::new(vectors.data_type(), dim), &params).unwrap();
     build(&definition, vectors.clone(), threads, &|_, _| (), &AtomicBool::new(false)).unwrap()

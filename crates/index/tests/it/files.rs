@@ -32,6 +32,7 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
         DataType::BinaryVector,
         16,
     ),
+    ("minhash_lsh", IndexType::MinHashLsh, MetricType::MhJaccard, DataType::BinaryVector, 24),
     ("sparse_ip", IndexType::SparseInvertedIndex, MetricType::Ip, DataType::SparseFloatVector, 0),
 ];
 
@@ -81,10 +82,19 @@ fn files_of_version_1_are_read_forever() {
         );
         let want = exact_search(metric, &segment, &segment, None, 5).unwrap();
         for (query, want) in segment.iter().zip(&want) {
-            let params = SearchParams { ef: 40, nprobe: 40, ..SearchParams::for_k(5) };
+            let params = SearchParams {
+                ef: 40,
+                nprobe: 40,
+                refine_k: 40.0,
+                with_jaccard: true,
+                ..SearchParams::for_k(5)
+            };
             let mut hits = Vec::new();
             index.search(query, 5, &params, None, &mut hits);
-            assert_eq!(&hits, want, "{name}");
+            // Buckets hold rows that have something in common.
+            let lsh = index_type == IndexType::MinHashLsh;
+            let want: Vec<_> = want.iter().filter(|hit| !lsh || hit.score > 0.0).copied().collect();
+            assert_eq!(hits, want, "{name}");
         }
         let mut again = Vec::new();
         index.write(&mut again).unwrap();

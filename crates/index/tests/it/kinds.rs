@@ -108,6 +108,7 @@ fn a_file_is_of_the_family_that_wrote_it() {
         metric: MetricType::Cosine,
         data_type: DataType::Int8Vector,
         dim: 8,
+        hash_bits: 8,
         kind: BuildKind::Flat,
     };
     let stop = AtomicBool::new(false);

@@ -5,4 +5,5 @@ mod data;
 mod edges;
 mod files;
 mod kinds;
+mod minhash;
 mod quality;

@@ -205,6 +205,54 @@ fn each_index_reads_its_own_parameters() {
 }
 
 #[test]
+fn hashes_fill_vectors_and_bands_are_of_hashes() {
+    let lsh = |metric: &str, index: &str, pair: (&str, &str)| {
+        let pairs = [("metric_type", metric), ("index_type", index), pair];
+        checked(DataType::BinaryVector, 512, &pairs)
+    };
+    let build = lsh("MHJACCARD", "MINHASH_LSH", ("mh_lsh_band", "12")).unwrap();
+    assert_eq!((build.kind, build.hash_bits), (BuildKind::MinHash(MinHashParams { bands: 12 }), 8));
+    let auto = lsh("MHJACCARD", "AUTOINDEX", ("mmap.enabled", "true")).unwrap();
+    assert_eq!(auto.kind, BuildKind::MinHash(MinHashParams { bands: 1 }));
+    let flat = lsh("MHJACCARD", "BIN_FLAT", ("mh_element_bit_width", "64")).unwrap();
+    assert_eq!((flat.kind, flat.hash_bits), (BuildKind::Flat, 64));
+    for (metric, index, pair, text) in [
+        (
+            "HAMMING",
+            "MINHASH_LSH",
+            ("mh_lsh_band", "8"),
+            "metric type HAMMING not found or not supported, supported: [MHJACCARD]",
+        ),
+        (
+            "MHJACCARD",
+            "MINHASH_LSH",
+            ("mh_lsh_band", "0"),
+            "Out of range in json: param 'mh_lsh_band' (0) should be in range [1, 2147483647]",
+        ),
+        (
+            "MHJACCARD",
+            "MINHASH_LSH",
+            ("mh_element_bit_width", "257"),
+            "Out of range in json: param 'mh_element_bit_width' (257) should be in range [8, 256]",
+        ),
+        (
+            "MHJACCARD",
+            "BIN_FLAT",
+            ("mh_element_bit_width", "24"),
+            "the dimension of a vector (dim) should be a multiple of mh_element_bit_width, and that of 8. Dimension: 512, mh_element_bit_width: 24",
+        ),
+        (
+            "MHJACCARD",
+            "MINHASH_LSH",
+            ("with_raw_data", "1"),
+            "Type conflict in json: param 'with_raw_data' (\"1\") should be a boolean",
+        ),
+    ] {
+        assert_eq!(lsh(metric, index, pair).unwrap_err(), format!("{text}: invalid parameter"));
+    }
+}
+
+#[test]
 fn searches_of_each_index_read_their_own_parameters() {
     let search = |index_type, key: &str, value: &str| {
         check_search_params(index_type, Depth::AtOnce(10), &[KeyValue::new(key, value)])
@@ -215,6 +263,10 @@ fn searches_of_each_index_read_their_own_parameters() {
     assert_eq!(search(IndexType::Scann, "reorder_k", "100").unwrap().refine_k, 10.0);
     assert_eq!(search(IndexType::DiskAnn, "search_list", "30").unwrap().ef, 30);
     assert_eq!(search(IndexType::HnswPq, "ef", "1").unwrap().ef, 16);
+    assert_eq!(search(IndexType::MinHashLsh, "refine_k", "100").unwrap().refine_k, 10.0);
+    let ranked = |json| search(IndexType::MinHashLsh, "mh_search_with_jaccard", json);
+    assert!(ranked("true").unwrap().with_jaccard && ranked("\"True\"").unwrap().with_jaccard);
+    assert!(!ranked("false").unwrap().with_jaccard);
     assert_eq!(
         search(IndexType::SparseWand, "drop_ratio_search", "\"0.2\"").unwrap().drop_ratio,
         0.2
@@ -257,6 +309,12 @@ fn searches_of_each_index_read_their_own_parameters() {
             "rbq_bits_query",
             "9",
             "Out of range in json: param 'rbq_bits_query' (9) should be in range [0, 8]",
+        ),
+        (
+            IndexType::MinHashLsh,
+            "mh_search_with_jaccard",
+            "1",
+            "Type conflict in json: param 'mh_search_with_jaccard' (1) should be a boolean",
         ),
         (
             IndexType::SparseWand,
