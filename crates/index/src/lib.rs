@@ -14,6 +14,7 @@
 //! of an index lie (`storage`).
 #![warn(missing_docs)]
 
+mod annoy;
 pub mod brute;
 mod compare;
 pub mod comparison;
@@ -46,8 +47,8 @@ pub use error::{BuildError, CompareError, IndexParamError, OpenError};
 pub use index_type::IndexType;
 pub use lists::{Lists, element_metric, max_sim, max_sim_all, max_sim_range};
 pub use params::{
-    Build, BuildKind, Depth, GraphCodes, GraphParams, IvfCodes, IvfParams, MinHashParams,
-    SearchParams, VectorField, check_build_params, check_index, check_range_params,
+    AnnoyParams, Build, BuildKind, Depth, GraphCodes, GraphParams, IvfCodes, IvfParams,
+    MinHashParams, SearchParams, VectorField, check_build_params, check_index, check_range_params,
     check_search_params,
 };
 pub use product::ProductParams;

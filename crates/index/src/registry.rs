@@ -54,6 +54,9 @@ pub fn estimate_build_bytes(build: &Build, rows: usize) -> u64 {
         BuildKind::Flat => rows as u64 * 4,
         BuildKind::Graph(params) => crate::graph::estimate_bytes(&params, rows, build.dim),
         BuildKind::Ivf(params) => crate::ivf::estimate_bytes(&params, rows, build.dim),
+        BuildKind::Annoy(params) => {
+            crate::annoy::estimate_bytes(&params, build.metric, rows, build.dim)
+        }
         BuildKind::MinHash(params) => crate::minhash::estimate_bytes(&params, rows),
         BuildKind::Sparse => crate::inverted::estimate_bytes(rows as u64 * SPARSE_ROW),
     }
@@ -104,6 +107,15 @@ pub fn build(
             threads,
             cancel,
         )?),
+        BuildKind::Annoy(params) => Arc::new(crate::annoy::build(
+            build.index_type,
+            metric,
+            &params,
+            vectors,
+            threads,
+            progress,
+            cancel,
+        )?),
         BuildKind::MinHash(params) => Arc::new(crate::minhash::build(
             build.index_type,
             metric,
@@ -145,6 +157,8 @@ pub fn open(
     // A family is known by what its header says, whatever the type it serves is called.
     Ok(if data_type == DataType::SparseFloatVector {
         Arc::new(Inverted::open(index_type, &container, vectors)?)
+    } else if find(&header.params, crate::annoy::TREES).is_some() {
+        Arc::new(crate::annoy::open(index_type, metric, &container, vectors)?)
     } else if find(&header.params, crate::minhash::BANDS).is_some() {
         Arc::new(crate::minhash::open(index_type, metric, &container, vectors)?)
     } else if header.params.iter().all(|param| param.key == HASH_BITS_KEY) {

@@ -2,11 +2,13 @@
 //!
 //! Families with more to say have a file of their own below `create`.
 
+mod annoy;
 mod minhash;
 
 use milvus_types::index_meta::find;
 use milvus_types::{DataType, KeyValue, MetricType};
 
+pub use annoy::AnnoyParams;
 pub use minhash::MinHashParams;
 
 use super::number::{Created, I32_MAX};
@@ -60,6 +62,8 @@ pub enum BuildKind {
     Sparse,
     /// Buckets of rows that share hashes.
     MinHash(MinHashParams),
+    /// A forest of trees that halve the rows.
+    Annoy(AnnoyParams),
 }
 
 /// The parameters of a graph.
@@ -233,6 +237,7 @@ fn kind(
             params.boolean("with_raw_data")?;
             ivf(params, IvfCodes::Sq8)?
         }
+        IndexType::Annoy => annoy::annoy(params)?,
         IndexType::MinHashLsh => minhash::minhash(metric, params)?,
         IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse(params)?,
     })

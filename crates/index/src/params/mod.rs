@@ -12,7 +12,7 @@ mod rules;
 mod search;
 
 pub use create::{
-    Build, BuildKind, GraphCodes, GraphParams, IvfCodes, IvfParams, MinHashParams,
+    AnnoyParams, Build, BuildKind, GraphCodes, GraphParams, IvfCodes, IvfParams, MinHashParams,
     check_build_params, check_index,
 };
 pub use rules::VectorField;

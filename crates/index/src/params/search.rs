@@ -26,12 +26,21 @@ pub struct SearchParams {
     pub drop_ratio: f32,
     /// `mh_search_with_jaccard`: whether rows that share buckets are ranked by their equal hashes.
     pub with_jaccard: bool,
+    /// `search_k`: rows that a forest looks at; 0 leaves it to the index.
+    pub search_k: usize,
 }
 
 impl SearchParams {
     /// Milvus's defaults for a search of `k` rows.
     pub fn for_k(k: usize) -> Self {
-        Self { ef: k.max(16), nprobe: NPROBE, refine_k: 1.0, drop_ratio: 0.0, with_jaccard: false }
+        Self {
+            ef: k.max(16),
+            nprobe: NPROBE,
+            refine_k: 1.0,
+            drop_ratio: 0.0,
+            with_jaccard: false,
+            search_k: 0,
+        }
     }
 }
 
@@ -89,6 +98,7 @@ pub fn check_search_params(
                 found.refine_k = reordered as f32 / k.max(1) as f32;
             }
         }
+        IndexType::Annoy => found.search_k = search_k(searched, least)?,
         IndexType::MinHashLsh => {
             found.with_jaccard = searched.boolean("mh_search_with_jaccard")?;
             searched.boolean("mh_lsh_batch_search")?;
@@ -122,6 +132,16 @@ fn search_list(params: Searched<'_>, k: usize) -> Result<Option<usize>, IndexPar
         }
     }
     Ok(None)
+}
+
+/// `search_k` of a forest; -1 and 0 leave it to the index.
+fn search_k(params: Searched<'_>, k: usize) -> Result<usize, IndexParamError> {
+    let given = params.whole("search_k", -1, I32_MAX)?.unwrap_or(-1);
+    let Some(rows) = usize::try_from(given).ok().filter(|rows| *rows > 0) else {
+        return Ok(0);
+    };
+    at_least_k("search_k", rows, k)?;
+    Ok(rows)
 }
 
 fn nprobe(params: Searched<'_>) -> Result<usize, IndexParamError> {

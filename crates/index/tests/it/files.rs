@@ -32,13 +32,18 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
         DataType::BinaryVector,
         16,
     ),
+    ("annoy_ip", IndexType::Annoy, MetricType::Ip, DataType::FloatVector, 8),
     ("minhash_lsh", IndexType::MinHashLsh, MetricType::MhJaccard, DataType::BinaryVector, 24),
     ("sparse_ip", IndexType::SparseInvertedIndex, MetricType::Ip, DataType::SparseFloatVector, 0),
 ];
 
 /// Rows of a golden file: lists need many.
 fn golden_rows(index_type: IndexType) -> usize {
-    if index_type.name().contains("IVF") { 160 } else { 40 }
+    match index_type {
+        IndexType::Annoy => 300,
+        _ if index_type.name().contains("IVF") => 160,
+        _ => 40,
+    }
 }
 
 /// The vectors of a golden file: whole numbers, so that they are the same everywhere. Some rows

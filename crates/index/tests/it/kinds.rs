@@ -19,7 +19,13 @@ const BITS: [MetricType; 2] = [MetricType::Hamming, MetricType::Jaccard];
 const DENSE: &[(DataType, &[IndexType], &[MetricType])] = &[
     (
         DataType::Float16Vector,
-        &[IndexType::Flat, IndexType::HnswSq, IndexType::IvfFlat, IndexType::IvfSq8],
+        &[
+            IndexType::Flat,
+            IndexType::HnswSq,
+            IndexType::IvfFlat,
+            IndexType::IvfSq8,
+            IndexType::Annoy,
+        ],
         &METRICS,
     ),
     (

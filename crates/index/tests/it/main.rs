@@ -4,6 +4,7 @@ mod answers;
 mod data;
 mod edges;
 mod files;
+mod forests;
 mod kinds;
 mod minhash;
 mod quality;

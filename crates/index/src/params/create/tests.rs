@@ -129,6 +129,11 @@ fn each_index_reads_its_own_parameters() {
             ("sub_dim", "3"),
             "The dimension of a vector (dim) should be a multiple of sub_dim. Dimension:128, sub_dim:3",
         ),
+        (
+            "ANNOY",
+            ("n_trees", "1025"),
+            "Out of range in json: param 'n_trees' (1025) should be in range [1, 1024]",
+        ),
         ("IVF_PQ", ("nbits", "8"), "param 'm' not exist in json"),
         (
             "IVF_PQ",
@@ -200,6 +205,9 @@ fn each_index_reads_its_own_parameters() {
         checked(float, 128, &pq).unwrap().kind,
         BuildKind::Ivf(IvfParams { nlist: 64, codes })
     );
+    let annoy = [("metric_type", "L2"), ("index_type", "ANNOY")];
+    let kind = BuildKind::Annoy(AnnoyParams { trees: 8 });
+    assert_eq!(checked(float, 128, &annoy).unwrap().kind, kind);
     let disk = [("metric_type", "L2"), ("index_type", "DISKANN"), ("max_degree", "-1")];
     assert_eq!(checked(float, 128, &disk).unwrap().kind, BuildKind::Graph(DISKANN));
 }
@@ -263,6 +271,9 @@ fn searches_of_each_index_read_their_own_parameters() {
     assert_eq!(search(IndexType::Scann, "reorder_k", "100").unwrap().refine_k, 10.0);
     assert_eq!(search(IndexType::DiskAnn, "search_list", "30").unwrap().ef, 30);
     assert_eq!(search(IndexType::HnswPq, "ef", "1").unwrap().ef, 16);
+    for (given, rows) in [("-1", 0), ("0", 0), ("\"50\"", 50)] {
+        assert_eq!(search(IndexType::Annoy, "search_k", given).unwrap().search_k, rows);
+    }
     assert_eq!(search(IndexType::MinHashLsh, "refine_k", "100").unwrap().refine_k, 10.0);
     let ranked = |json| search(IndexType::MinHashLsh, "mh_search_with_jaccard", json);
     assert!(ranked("true").unwrap().with_jaccard && ranked("\"True\"").unwrap().with_jaccard);
@@ -309,6 +320,13 @@ fn searches_of_each_index_read_their_own_parameters() {
             "rbq_bits_query",
             "9",
             "Out of range in json: param 'rbq_bits_query' (9) should be in range [0, 8]",
+        ),
+        (IndexType::Annoy, "search_k", "9", "search_k(9) should be larger than k(10)"),
+        (
+            IndexType::Annoy,
+            "search_k",
+            "-2",
+            "Out of range in json: param 'search_k' (-2) should be in range [-1, 2147483647]",
         ),
         (
             IndexType::MinHashLsh,
