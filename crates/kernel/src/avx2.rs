@@ -181,3 +181,35 @@ pub(crate) fn code(query: &[u8], row: &[u8]) -> i32 {
 pub(crate) fn code_x4(query: &[u8], rows: [&[u8]; 4]) -> [i32; 4] {
     code_rows_4(query, rows)
 }
+
+/// Half-bytes times the planes of the query: pairs of products stay below 3,811, so 16 bits hold the
+/// sum of a line. Rows are whole lines of 64 bytes, planes twice as long; see `lvq4`.
+#[target_feature(enable = "avx2,fma")]
+pub(crate) fn lvq4_x4(planes: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+    let len = planes.len() / 2;
+    debug_assert!(rows.iter().all(|row| row.len() == len && len % 64 == 0));
+    let q = planes.as_ptr();
+    let r = rows.map(<[u8]>::as_ptr);
+    let mask = _mm256_set1_epi8(15);
+    let ones = _mm256_set1_epi16(1);
+    let mut sums = [_mm256_setzero_si256(); 4];
+    let mut i = 0;
+    while i + 64 <= len {
+        for half in [0, 32] {
+            // SAFETY: i + 64 <= len, every row has len bytes, and the planes twice as many.
+            unsafe {
+                let q0 = _mm256_loadu_si256(q.add(2 * i + half).cast());
+                let q1 = _mm256_loadu_si256(q.add(2 * i + 64 + half).cast());
+                for n in 0..4 {
+                    let codes = _mm256_loadu_si256(r[n].add(i + half).cast());
+                    let upper = _mm256_and_si256(_mm256_srli_epi16::<4>(codes), mask);
+                    let low = _mm256_maddubs_epi16(_mm256_and_si256(codes, mask), q0);
+                    let both = _mm256_add_epi16(low, _mm256_maddubs_epi16(upper, q1));
+                    sums[n] = _mm256_add_epi32(sums[n], _mm256_madd_epi16(both, ones));
+                }
+            }
+        }
+        i += 64;
+    }
+    sums.map(|sum| sum_i32(sum))
+}

@@ -218,3 +218,45 @@ pub(crate) fn code(query: &[u8], row: &[u8]) -> i32 {
 pub(crate) fn code_x4(query: &[u8], rows: [&[u8]; 4]) -> [i32; 4] {
     code_rows_4(query, rows)
 }
+
+/// VNNI multiplies half-bytes by the planes of the query. Rows are whole lines of 64 bytes, planes
+/// twice as long; see `lvq4`.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+pub(crate) fn lvq4_x4(planes: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+    let len = planes.len() / 2;
+    debug_assert!(rows.iter().all(|row| row.len() == len && len % 64 == 0));
+    let q = planes.as_ptr();
+    let r = rows.map(<[u8]>::as_ptr);
+    let mask = _mm512_set1_epi8(15);
+    let mut low = [_mm512_setzero_si512(); 4];
+    let mut high = [_mm512_setzero_si512(); 4];
+    let mut i = 0;
+    while i + 64 <= len {
+        // SAFETY: i + 64 <= len, every row has len bytes, and the planes twice as many.
+        unsafe {
+            let q0 = _mm512_loadu_si512(q.add(2 * i).cast());
+            let q1 = _mm512_loadu_si512(q.add(2 * i + 64).cast());
+            for n in 0..4 {
+                let codes = _mm512_loadu_si512(r[n].add(i).cast());
+                let upper = _mm512_and_si512(_mm512_srli_epi16::<4>(codes), mask);
+                low[n] = _mm512_dpbusd_epi32(low[n], _mm512_and_si512(codes, mask), q0);
+                high[n] = _mm512_dpbusd_epi32(high[n], upper, q1);
+            }
+        }
+        i += 64;
+    }
+    let quarter = |n: usize| {
+        let sum = _mm512_add_epi32(low[n], high[n]);
+        let half =
+            _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64::<1>(sum));
+        _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256::<1>(half))
+    };
+    let sums = _mm_hadd_epi32(
+        _mm_hadd_epi32(quarter(0), quarter(1)),
+        _mm_hadd_epi32(quarter(2), quarter(3)),
+    );
+    let mut out = [0; 4];
+    // SAFETY: out has room for the 16 bytes of a vector.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sums) };
+    out
+}

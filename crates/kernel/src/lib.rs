@@ -22,6 +22,7 @@ mod avx512_narrow;
 pub mod binary;
 pub mod bitset;
 pub mod distance;
+pub mod lvq4;
 pub mod narrow;
 mod portable;
 pub mod prefetch;

@@ -73,6 +73,25 @@ pub(crate) fn code_x4(query: &[u8], rows: [&[u8]; 4]) -> [i32; 4] {
     rows.map(|row| code(query, row))
 }
 
+/// The sums of half-bytes times the bytes of their planes, line after line.
+pub(crate) fn lvq4_x4(planes: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
+    rows.map(|row| {
+        let lines = row.as_chunks::<64>().0.iter().zip(planes.as_chunks::<128>().0);
+        lines
+            .map(|(line, planes)| {
+                let (low, high) = planes.split_at(64);
+                let pairs = line.iter().zip(low.iter().zip(high));
+                pairs
+                    .map(|(&byte, (&low, &high))| {
+                        i32::from(byte & 15) * i32::from(low)
+                            + i32::from(byte >> 4) * i32::from(high)
+                    })
+                    .sum::<i32>()
+            })
+            .sum()
+    })
+}
+
 pub(crate) fn f16_l2(a: &[f16], b: &[f16]) -> f32 {
     sum_as_floats(a, b, f16::to_f32, |x, y| (x - y) * (x - y))
 }

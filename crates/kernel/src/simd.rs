@@ -68,6 +68,8 @@ pub(crate) type F32QuadNorms = unsafe fn(&[f32], [&[f32]; 4]) -> ([f32; 4], [f32
 pub(crate) type CodePair = unsafe fn(&[u8], &[u8]) -> i32;
 /// Codes of four rows against codes of a query.
 pub(crate) type CodeQuad = unsafe fn(&[u8], [&[u8]; 4]) -> [i32; 4];
+/// Four rows of 4-bit codes against the planes of a query; see `lvq4`.
+pub(crate) type Lvq4Quad = unsafe fn(&[i8], [&[u8]; 4]) -> [i32; 4];
 /// Two vectors of half-precision floats.
 pub(crate) type F16Pair = unsafe fn(&[f16], &[f16]) -> f32;
 /// Two vectors of bfloat16.
@@ -89,6 +91,7 @@ pub(crate) struct Kernels {
     pub(crate) ip_norm_x4: F32QuadNorms,
     pub(crate) code: CodePair,
     pub(crate) code_x4: CodeQuad,
+    pub(crate) lvq4_x4: Lvq4Quad,
     pub(crate) f16_l2: F16Pair,
     pub(crate) f16_ip: F16Pair,
     pub(crate) bf16_l2: Bf16Pair,
@@ -108,6 +111,7 @@ static PORTABLE: Kernels = Kernels {
     ip_norm_x4: portable::ip_norm_x4,
     code: portable::code,
     code_x4: portable::code_x4,
+    lvq4_x4: portable::lvq4_x4,
     f16_l2: portable::f16_l2,
     f16_ip: portable::f16_ip,
     bf16_l2: portable::bf16_l2,
@@ -128,6 +132,7 @@ static AVX2: Kernels = Kernels {
     ip_norm_x4: crate::avx2::ip_norm_x4,
     code: crate::avx2::code,
     code_x4: crate::avx2::code_x4,
+    lvq4_x4: crate::avx2::lvq4_x4,
     f16_l2: crate::avx2_narrow::f16_l2,
     f16_ip: crate::avx2_narrow::f16_ip,
     bf16_l2: crate::avx2_narrow::bf16_l2,
@@ -148,6 +153,7 @@ const AVX512_BASE: Kernels = Kernels {
     ip_norm_x4: crate::avx512::ip_norm_x4,
     code: crate::avx512::code,
     code_x4: crate::avx512::code_x4,
+    lvq4_x4: crate::avx512::lvq4_x4,
     f16_l2: crate::avx512_narrow::f16_l2,
     f16_ip: crate::avx512_narrow::f16_ip,
     bf16_l2: crate::avx512_narrow::bf16_l2,
