@@ -2,20 +2,24 @@
 //!
 //! `cargo bench -p milvus-index --bench families -- BASE.npy QUERY.npy INDEX [KEY=VALUE ...]` takes
 //! two-dimensional float16 or float32 .npy files. `KEY=VALUE` are parameters of the index; also
-//! `metric=COSINE`, `rows=N`, `queries=N`, `threads=N`, and `sweep=SEARCH_KEY:V1,V2,...`. Truth is
+//! `metric=COSINE`, `rows=N`, `queries=N`, `threads=N`, `file=PATH` (to
+//! write the index there and read from it, rather than to have it in memory; with
+//! `reuse=yes` the one that is there), and `sweep=SEARCH_KEY:V1,V2,...`. Truth is
 //! computed exactly first. Times of queries are CPU time of one thread.
 #![expect(clippy::print_stdout, reason = "a bench prints its result")]
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 #![expect(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use milvus_index::{
     Depth, Hit, IndexType, SearchParams, VectorIndex, Vectors, brute_force_many, build,
-    check_build_params, check_search_params, estimate_build_bytes, open,
+    check_build_params, check_search_params, estimate_build_bytes, open, open_file,
 };
 use milvus_types::{KeyValue, MetricType};
 
@@ -46,6 +50,12 @@ fn main() {
     let truth = brute_force_many(metric, &queries, dim, vectors.as_slice(), None, K);
 
     let definition = check_build_params(index_type, metric, dim, &pairs).unwrap();
+    let vector_bytes = size_of_val(vectors.as_slice()) as f64;
+    if let (Some(path), Some(_)) = (given("file"), given("reuse")) {
+        let (start, resident) = (Instant::now(), resident_bytes());
+        let index = open_file(Arc::new(File::open(path).unwrap()), vectors).unwrap();
+        return sweep(&*index, (start, resident, vector_bytes), &queries, &truth, given("sweep"));
+    }
     let threads = number("threads", 2);
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let built =
@@ -57,19 +67,46 @@ fn main() {
         built.index().memory_bytes() as f64 / 1e6,
         estimate_build_bytes(&definition, vectors.rows()) as f64 / 1e6,
     );
-    let mut file = Vec::new();
-    built.write(&mut file).unwrap();
-    drop(built);
-    let start = Instant::now();
-    let index = open(Arc::new(file), vectors).unwrap();
+    let (start, resident);
+    let index = if let Some(path) = given("file") {
+        let mut file = BufWriter::new(File::create(path).unwrap());
+        built.write(&mut file).unwrap();
+        file.flush().unwrap();
+        drop((file, built));
+        (start, resident) = (Instant::now(), resident_bytes());
+        open_file(Arc::new(File::open(path).unwrap()), vectors).unwrap()
+    } else {
+        let mut file = Vec::new();
+        built.write(&mut file).unwrap();
+        drop(built);
+        (start, resident) = (Instant::now(), resident_bytes());
+        open(Arc::new(file), vectors).unwrap()
+    };
+    sweep(&*index, (start, resident, vector_bytes), &queries, &truth, given("sweep"));
+}
+
+/// Searches with each value of a parameter; when the index was opened, and what was resident then.
+fn sweep(
+    index: &dyn VectorIndex,
+    (start, resident, vector_bytes): (Instant, f64, f64),
+    queries: &[f32],
+    truth: &[Vec<Hit>],
+    values: Option<&str>,
+) {
     println!("open: {:.1} ms", start.elapsed().as_secs_f64() * 1e3);
-    let (key, values) = given("sweep").and_then(|text| text.split_once(':')).unwrap_or(("", "0"));
+    let share = index.memory_bytes() as f64 / vector_bytes * 100.0;
+    println!("in memory or mapped: {share:.2} % of the vectors");
+    let (key, values) = values.and_then(|text| text.split_once(':')).unwrap_or(("", "0"));
     for value in values.split(',') {
         let pairs = [KeyValue::new(key, value)];
-        let params = check_search_params(index_type, Depth::AtOnce(K), &pairs).unwrap();
-        let (recall, us) = measure(&*index, &queries, &params, &truth);
+        let depth = Depth::AtOnce(K);
+        let params = check_search_params(index.index_type(), depth, &pairs).unwrap();
+        let (recall, us) = measure(index, queries, &params, truth);
         println!("{key} {value:>6}  recall@{K} {recall:.4}  {us:>8.1} us/query");
     }
+    // Meaningful of an index in a file that was there: the vectors were in memory before.
+    let grown = (resident_bytes() - resident) / vector_bytes * 100.0;
+    println!("resident since before it was opened: {grown:.2} % of the vectors");
 }
 
 /// Recall and the best of three runs' microseconds for each query.
@@ -95,6 +132,13 @@ fn measure(
         wanted += truth.len();
     }
     (found as f64 / wanted as f64, best * 1e6 / truth.len() as f64)
+}
+
+/// Bytes of the process that are in memory, its own and mapped; 0 where the system does not tell.
+fn resident_bytes() -> f64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|text| text.parse::<f64>().ok());
+    pages.unwrap_or(0.0) * 4096.0
 }
 
 /// Seconds of CPU the main thread has used, 0 where the system does not tell.

@@ -19,6 +19,7 @@ use crate::inverted::Inverted;
 use crate::params::{Build, BuildKind};
 use crate::score::Metric;
 use crate::section::Mapped;
+use crate::source::{ReadAt, Source};
 use crate::vector_index::VectorIndex;
 use crate::vectors::VectorData;
 
@@ -57,6 +58,7 @@ pub fn estimate_build_bytes(build: &Build, rows: usize) -> u64 {
         BuildKind::Annoy(params) => {
             crate::annoy::estimate_bytes(&params, build.metric, rows, build.dim)
         }
+        BuildKind::Disk(params) => crate::disk::estimate_bytes(&params, build, rows),
         BuildKind::MinHash(params) => crate::minhash::estimate_bytes(&params, rows),
         BuildKind::Sparse => crate::inverted::estimate_bytes(rows as u64 * SPARSE_ROW),
     }
@@ -116,6 +118,15 @@ pub fn build(
             progress,
             cancel,
         )?),
+        BuildKind::Disk(params) => Arc::new(crate::disk::build(
+            build.index_type,
+            metric,
+            &params,
+            vectors,
+            threads,
+            progress,
+            cancel,
+        )?),
         BuildKind::MinHash(params) => Arc::new(crate::minhash::build(
             build.index_type,
             metric,
@@ -137,8 +148,22 @@ pub fn open(
     bytes: Mapped,
     vectors: impl Into<VectorData>,
 ) -> Result<Arc<dyn VectorIndex>, OpenError> {
-    let vectors = vectors.into();
-    let container = Container::open(bytes)?;
+    open_from(Source::Memory(bytes), vectors.into())
+}
+
+/// As [`open`], reading from `file` instead of mapping it.
+///
+/// DISKANN then keeps in memory what its parameters allow and reads the rest as it searches; the
+/// other types are read into memory as a whole.
+pub fn open_file(
+    file: Arc<dyn ReadAt>,
+    vectors: impl Into<VectorData>,
+) -> Result<Arc<dyn VectorIndex>, OpenError> {
+    open_from(Source::File(file), vectors.into())
+}
+
+fn open_from(source: Source, vectors: VectorData) -> Result<Arc<dyn VectorIndex>, OpenError> {
+    let container = Container::open_from(source)?;
     let header = &container.header;
     if (header.rows, header.dim) != (vectors.rows(), vectors.dim()) {
         return Err(OpenError::OtherVectors {
@@ -159,6 +184,8 @@ pub fn open(
         Arc::new(Inverted::open(index_type, &container, vectors)?)
     } else if find(&header.params, crate::annoy::TREES).is_some() {
         Arc::new(crate::annoy::open(index_type, metric, &container, vectors)?)
+    } else if find(&header.params, crate::disk::DEGREE).is_some() {
+        Arc::new(crate::disk::open(index_type, metric, &container, vectors)?)
     } else if find(&header.params, crate::minhash::BANDS).is_some() {
         Arc::new(crate::minhash::open(index_type, metric, &container, vectors)?)
     } else if header.params.iter().all(|param| param.key == HASH_BITS_KEY) {

@@ -17,7 +17,6 @@
 //! Source: Bernhardsson's Annoy; Dasgupta and Freund, Random projection trees (2008).
 
 mod forest;
-mod points;
 mod tree;
 
 use std::io;
@@ -39,8 +38,8 @@ use crate::section::Section;
 use crate::vector_index::{Hit, VectorIndex};
 use crate::vectors::{VectorData, VectorRef};
 
+use crate::points::{self, Points, width};
 use forest::Forest;
-use points::{Points, width};
 use tree::{LEAF, Tree, grow, leaves};
 
 /// The parameter by which the files of this family are known.
@@ -277,7 +276,8 @@ mod tests {
         let open = |bytes| crate::open(bytes, segment()).map(|_| ());
         assert_eq!(open(altered(NODES, &|_| ())), Ok(()));
         assert_eq!(estimate_bytes(&AnnoyParams { trees: 2 }, MetricType::L2, 500, 2), 4248);
-        let refused: [(Tag, &dyn Fn(&mut [u32])); 7] = [
+        type Change = &'static dyn Fn(&mut [u32]);
+        let refused: [(Tag, Change); 7] = [
             (ROOTS, &|roots| roots[1] = 1000),
             (NODES, &|nodes| nodes[1] = 0),
             (NODES, &|nodes| nodes[1] = nodes[2]),

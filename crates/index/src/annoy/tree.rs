@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use milvus_kernel::{Scored, distance};
 
-use crate::annoy::points::Points;
 use crate::brute::row_number;
+use crate::points::Points;
 
 /// The most rows of a leaf.
 pub(super) const LEAF: usize = 128;

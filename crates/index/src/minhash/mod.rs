@@ -160,7 +160,7 @@ impl VectorIndex for MinHash {
             clippy::cast_sign_loss,
             reason = "float to integer casts saturate"
         )]
-        let refined = (k as f32 * params.refine_k).ceil() as usize;
+        let refined = (k as f32 * params.refine_k).round() as usize;
         let most = if params.with_jaccard { refined.max(k) } else { k };
         let candidates = most_often(self.members_of(query.bytes(), live), most);
         let comparer = self.comparer(query);

@@ -3,12 +3,14 @@
 //! Families with more to say have a file of their own below `create`.
 
 mod annoy;
+mod disk;
 mod minhash;
 
 use milvus_types::index_meta::find;
 use milvus_types::{DataType, KeyValue, MetricType};
 
 pub use annoy::AnnoyParams;
+pub use disk::DiskParams;
 pub use minhash::MinHashParams;
 
 use super::number::{Created, I32_MAX};
@@ -64,6 +66,8 @@ pub enum BuildKind {
     MinHash(MinHashParams),
     /// A forest of trees that halve the rows.
     Annoy(AnnoyParams),
+    /// A navigable graph on disk, with codes in memory.
+    Disk(DiskParams),
 }
 
 /// The parameters of a graph.
@@ -112,8 +116,6 @@ pub enum IvfCodes {
 const HNSW: GraphParams = GraphParams { m: 30, ef_construction: 360, codes: GraphCodes::Best };
 /// Milvus's parameters of AUTOINDEX over dense numbers.
 const AUTO: GraphParams = GraphParams { m: 18, ef_construction: 240, codes: GraphCodes::Best };
-/// Milvus's defaults of DISKANN: `max_degree` (twice `M`), `search_list_size`.
-const DISKANN: GraphParams = GraphParams { m: 28, ef_construction: 100, codes: GraphCodes::Best };
 
 const SPARSE_ALGOS: &[&str] =
     &["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
@@ -202,7 +204,7 @@ fn kind(
             refine(params, false)?;
             graph(params, GraphCodes::Product(ProductParams { m, nbits, stages }))?
         }
-        IndexType::DiskAnn => diskann(params),
+        IndexType::DiskAnn => disk::diskann(params),
         IndexType::IvfFlat => ivf(params, IvfCodes::Vectors)?,
         IndexType::BinIvfFlat => {
             check_bits(metric)?;
@@ -277,17 +279,6 @@ fn graph(params: Created<'_>, codes: GraphCodes) -> Result<BuildKind, IndexParam
 fn ivf(params: Created<'_>, codes: IvfCodes) -> Result<BuildKind, IndexParamError> {
     let nlist = params.number("nlist", 128, 1, 65536)?;
     Ok(BuildKind::Ivf(IvfParams { nlist, codes }))
-}
-
-/// Milvus replaces what it cannot use of DISKANN's parameters by its own; so are values out of reach
-/// here.
-fn diskann(params: Created<'_>) -> BuildKind {
-    let number = |key, most| params.given(key, 1, most).ok().flatten();
-    BuildKind::Graph(GraphParams {
-        m: number("max_degree", 2048).map_or(DISKANN.m, |degree| degree.div_ceil(2).max(2)),
-        ef_construction: number("search_list_size", I32_MAX).unwrap_or(DISKANN.ef_construction),
-        codes: GraphCodes::Best,
-    })
 }
 
 fn scalar_type(params: Created<'_>, types: &[&str]) -> Result<(), IndexParamError> {

@@ -12,8 +12,8 @@ mod rules;
 mod search;
 
 pub use create::{
-    AnnoyParams, Build, BuildKind, GraphCodes, GraphParams, IvfCodes, IvfParams, MinHashParams,
-    check_build_params, check_index,
+    AnnoyParams, Build, BuildKind, DiskParams, GraphCodes, GraphParams, IvfCodes, IvfParams,
+    MinHashParams, check_build_params, check_index,
 };
 pub use rules::VectorField;
 pub use search::{Depth, SearchParams, check_range_params, check_search_params};

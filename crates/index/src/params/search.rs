@@ -28,6 +28,8 @@ pub struct SearchParams {
     pub with_jaccard: bool,
     /// `search_k`: rows that a forest looks at; 0 leaves it to the index.
     pub search_k: usize,
+    /// `beamwidth`: nodes of a graph on disk that are read before the next are chosen.
+    pub beam_width: usize,
 }
 
 impl SearchParams {
@@ -40,6 +42,7 @@ impl SearchParams {
             drop_ratio: 0.0,
             with_jaccard: false,
             search_k: 0,
+            beam_width: 1,
         }
     }
 }
@@ -80,7 +83,11 @@ pub fn check_search_params(
             found.ef = ef(searched, least, false)?.unwrap_or(0).max(found.ef);
             found.refine_k = refine_k(searched)?;
         }
-        IndexType::DiskAnn => found.ef = search_list(searched, least)?.unwrap_or(found.ef),
+        IndexType::DiskAnn => {
+            found.ef = search_list(searched, least)?.unwrap_or(found.ef);
+            let beam = searched.number("beamwidth", 1, I32_MAX)?;
+            found.beam_width = beam.unwrap_or(found.beam_width);
+        }
         IndexType::IvfFlat | IndexType::BinIvfFlat => found.nprobe = nprobe(searched)?,
         IndexType::IvfSq8 | IndexType::IvfPq => {
             found.nprobe = nprobe(searched)?;

@@ -13,13 +13,14 @@ use milvus_kernel::Bitset;
 use milvus_types::{DataType, KeyValue, MetricType};
 
 /// The families of float vectors, one type each.
-pub(crate) const FAMILIES: [IndexType; 6] = [
+pub(crate) const FAMILIES: [IndexType; 7] = [
     IndexType::Flat,
     IndexType::Hnsw,
     IndexType::AutoIndex,
     IndexType::IvfFlat,
     IndexType::IvfSq8,
     IndexType::Annoy,
+    IndexType::DiskAnn,
 ];
 
 pub(crate) const METRICS: [MetricType; 3] = [MetricType::L2, MetricType::Ip, MetricType::Cosine];

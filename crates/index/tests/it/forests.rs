@@ -1,5 +1,4 @@
 //! ANNOY: recall, how `search_k` is honoured, sizes, damage.
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

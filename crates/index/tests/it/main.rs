@@ -2,6 +2,7 @@
 
 mod answers;
 mod data;
+mod disk;
 mod edges;
 mod files;
 mod forests;

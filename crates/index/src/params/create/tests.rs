@@ -209,7 +209,11 @@ fn each_index_reads_its_own_parameters() {
     let kind = BuildKind::Annoy(AnnoyParams { trees: 8 });
     assert_eq!(checked(float, 128, &annoy).unwrap().kind, kind);
     let disk = [("metric_type", "L2"), ("index_type", "DISKANN"), ("max_degree", "-1")];
-    assert_eq!(checked(float, 128, &disk).unwrap().kind, BuildKind::Graph(DISKANN));
+    let few =
+        [("metric_type", "IP"), ("index_type", "DISKANN"), ("pq_code_budget_gb_ratio", "0.25")];
+    let want = DiskParams { code_share: 250_000, ..DiskParams::default() };
+    assert_eq!(checked(float, 128, &few).unwrap().kind, BuildKind::Disk(want));
+    assert_eq!(checked(float, 128, &disk).unwrap().kind, BuildKind::Disk(DiskParams::default()));
 }
 
 #[test]
@@ -270,6 +274,7 @@ fn searches_of_each_index_read_their_own_parameters() {
     assert_eq!(search(IndexType::HnswSq, "refine_k", "2.5").unwrap().refine_k, 2.5);
     assert_eq!(search(IndexType::Scann, "reorder_k", "100").unwrap().refine_k, 10.0);
     assert_eq!(search(IndexType::DiskAnn, "search_list", "30").unwrap().ef, 30);
+    assert_eq!(search(IndexType::DiskAnn, "beamwidth", "4").unwrap().beam_width, 4);
     assert_eq!(search(IndexType::HnswPq, "ef", "1").unwrap().ef, 16);
     for (given, rows) in [("-1", 0), ("0", 0), ("\"50\"", 50)] {
         assert_eq!(search(IndexType::Annoy, "search_k", given).unwrap().search_k, rows);

@@ -1,4 +1,4 @@
-//! Rows and queries as the trees of a forest see them: floats whose Euclidean order is the metric's.
+//! Rows and queries as points: floats whose Euclidean order is the metric's.
 //!
 //! COSINE: unit vectors. IP: one more dimension that makes all rows equally long, and is 0 in a
 //! query, so that the nearest row is the one with the largest product.
@@ -12,7 +12,7 @@ use crate::score::Metric;
 use crate::vectors::{VectorData, VectorRef, View};
 
 #[derive(Clone, Copy)]
-pub(super) struct Points<'a> {
+pub(crate) struct Points<'a> {
     metric: Metric,
     rows: View<'a>,
     /// The squared length of the longest row where the metric is IP.
@@ -20,12 +20,12 @@ pub(super) struct Points<'a> {
 }
 
 /// Dimensions of a point.
-pub(super) fn width(metric: Metric, dim: usize) -> usize {
+pub(crate) fn width(metric: Metric, dim: usize) -> usize {
     dim + usize::from(metric == Metric::Ip)
 }
 
 /// `query` as a point, into `out`.
-pub(super) fn query(metric: Metric, query: VectorRef<'_>, out: &mut Vec<f32>) {
+pub(crate) fn query(metric: Metric, query: VectorRef<'_>, out: &mut Vec<f32>) {
     widen(metric, query, out);
     if metric == Metric::Ip {
         out.push(0.0);
@@ -33,7 +33,7 @@ pub(super) fn query(metric: Metric, query: VectorRef<'_>, out: &mut Vec<f32>) {
 }
 
 impl<'a> Points<'a> {
-    pub(super) fn new(metric: Metric, vectors: &'a VectorData) -> Self {
+    pub(crate) fn new(metric: Metric, vectors: &'a VectorData) -> Self {
         let mut points = Self { metric, rows: vectors.view(), longest: 0.0 };
         if metric == Metric::Ip {
             let mut floats = Vec::new();
@@ -49,7 +49,7 @@ impl<'a> Points<'a> {
     }
 
     /// Row `row` as a point, into `out`.
-    pub(super) fn read(&self, row: u32, out: &mut Vec<f32>) {
+    pub(crate) fn read(&self, row: u32, out: &mut Vec<f32>) {
         widen(self.metric, self.rows.row(row as usize), out);
         if self.metric == Metric::Ip {
             out.push((self.longest - distance::norm_squared(out)).max(0.0).sqrt());
