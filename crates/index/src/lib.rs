@@ -51,8 +51,8 @@ pub use index_type::IndexType;
 pub use lists::{Lists, element_metric, max_sim, max_sim_all, max_sim_range};
 pub use params::{
     AnnoyParams, Build, BuildKind, Depth, DiskParams, GraphCodes, GraphParams, IvfCodes, IvfParams,
-    MinHashParams, SearchParams, VectorField, check_build_params, check_index, check_range_params,
-    check_search_params,
+    MinHashParams, SearchParams, SparseAlgo, SparseParams, VectorField, check_build_params,
+    check_index, check_range_params, check_search_params,
 };
 pub use product::ProductParams;
 pub use range::Range;

@@ -60,7 +60,7 @@ pub fn estimate_build_bytes(build: &Build, rows: usize) -> u64 {
         }
         BuildKind::Disk(params) => crate::disk::estimate_bytes(&params, build, rows),
         BuildKind::MinHash(params) => crate::minhash::estimate_bytes(&params, rows),
-        BuildKind::Sparse => crate::inverted::estimate_bytes(rows as u64 * SPARSE_ROW),
+        BuildKind::Sparse(_) => crate::inverted::estimate_bytes(rows as u64 * SPARSE_ROW),
     }
 }
 
@@ -135,7 +135,7 @@ pub fn build(
             threads,
             cancel,
         )?),
-        BuildKind::Sparse => Arc::new(Inverted::build(build.index_type, vectors)),
+        BuildKind::Sparse(params) => Arc::new(Inverted::build(build.index_type, &params, vectors)),
     };
     progress(rows, rows);
     Ok(BuiltIndex(index))

@@ -8,7 +8,6 @@ use milvus_kernel::{Bitset, Scored, TopK, sparse};
 
 use crate::compare::Comparer;
 use crate::inverted::Inverted;
-use crate::vector_index::Hit;
 
 /// The share of all bounds that sums in single precision may be off.
 const SLACK: f32 = 1e-5;
@@ -59,15 +58,14 @@ fn cursors<'a>(index: &'a Inverted, query: &[u8]) -> Vec<Cursor<'a>> {
     cursors
 }
 
-/// Puts the best `k` live rows into `out`, best first.
+/// The best `k` live rows.
 pub(super) fn search(
     index: &Inverted,
     query: &[u8],
     comparer: &Comparer<'_>,
     k: usize,
     live: Option<&Bitset>,
-    out: &mut Vec<Hit>,
-) {
+) -> TopK {
     let mut cursors = cursors(index, query);
     // The most that the first lists together add, ending with all of them.
     let reach: Vec<f32> = cursors
@@ -113,6 +111,5 @@ pub(super) fn search(
             }
         }
     }
-    out.clear();
-    out.extend(top.into_sorted().into_iter().map(|scored| comparer.metric.hit(scored)));
+    top
 }

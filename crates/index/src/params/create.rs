@@ -5,6 +5,7 @@
 mod annoy;
 mod disk;
 mod minhash;
+mod sparse;
 
 use milvus_types::index_meta::find;
 use milvus_types::{DataType, KeyValue, MetricType};
@@ -12,6 +13,7 @@ use milvus_types::{DataType, KeyValue, MetricType};
 pub use annoy::AnnoyParams;
 pub use disk::DiskParams;
 pub use minhash::MinHashParams;
+pub use sparse::{SparseAlgo, SparseParams};
 
 use super::number::{Created, I32_MAX};
 use super::rules::VectorField;
@@ -61,7 +63,7 @@ pub enum BuildKind {
     /// Lists around centroids.
     Ivf(IvfParams),
     /// Posting lists of sparse vectors.
-    Sparse,
+    Sparse(SparseParams),
     /// Buckets of rows that share hashes.
     MinHash(MinHashParams),
     /// A forest of trees that halve the rows.
@@ -116,10 +118,6 @@ pub enum IvfCodes {
 const HNSW: GraphParams = GraphParams { m: 30, ef_construction: 360, codes: GraphCodes::Best };
 /// Milvus's parameters of AUTOINDEX over dense numbers.
 const AUTO: GraphParams = GraphParams { m: 18, ef_construction: 240, codes: GraphCodes::Best };
-
-const SPARSE_ALGOS: &[&str] =
-    &["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
-const SPARSE_CODECS: &[&str] = &["block_streamvbyte", "block_maskedvbyte"];
 
 /// Checks everything about an index at creation, in Milvus's order: the metric for the field, the
 /// index type for the field, the dimension, the parameters. `params` are all of them, flat:
@@ -241,14 +239,14 @@ fn kind(
         }
         IndexType::Annoy => annoy::annoy(params)?,
         IndexType::MinHashLsh => minhash::minhash(metric, params)?,
-        IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse(params)?,
+        IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse::sparse(params)?,
     })
 }
 
 /// What AUTOINDEX is over vectors of `data_type`.
 fn auto(data_type: DataType, metric: MetricType) -> Result<BuildKind, IndexParamError> {
     if data_type == DataType::SparseFloatVector {
-        return Ok(BuildKind::Sparse);
+        return Ok(BuildKind::Sparse(SparseParams::default()));
     }
     if metric == MetricType::MhJaccard {
         return Ok(BuildKind::MinHash(MinHashParams::default()));
@@ -333,18 +331,6 @@ fn product(
         )));
     }
     Ok((m, nbits))
-}
-
-fn sparse(params: Created<'_>) -> Result<BuildKind, IndexParamError> {
-    one_of(params, "inverted_index_algo", "sparse inverted index algo", SPARSE_ALGOS)?;
-    one_of(params, "inverted_index_codec", "inverted_index_codec", SPARSE_CODECS)?;
-    one_of(params, "quant_type", "quant_type", &["fp16", "fp32"])?;
-    params.float("bm25_k1", 0.0, 3.0, false)?;
-    params.float("bm25_b", 0.0, 1.0, false)?;
-    params.float("drop_ratio_build", 0.0, 1.0, true)?;
-    params.number("block_max_block_size", 128, 1, I32_MAX)?;
-    params.number("sindi_window_size", 65535, 1024, 65535)?;
-    Ok(BuildKind::Sparse)
 }
 
 fn one_of(

@@ -13,7 +13,7 @@ mod search;
 
 pub use create::{
     AnnoyParams, Build, BuildKind, DiskParams, GraphCodes, GraphParams, IvfCodes, IvfParams,
-    MinHashParams, check_build_params, check_index,
+    MinHashParams, SparseAlgo, SparseParams, check_build_params, check_index,
 };
 pub use rules::VectorField;
 pub use search::{Depth, SearchParams, check_range_params, check_search_params};

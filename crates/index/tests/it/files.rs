@@ -35,6 +35,13 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
     ("annoy_ip", IndexType::Annoy, MetricType::Ip, DataType::FloatVector, 8),
     ("diskann_l2", IndexType::DiskAnn, MetricType::L2, DataType::FloatVector, 24),
     ("minhash_lsh", IndexType::MinHashLsh, MetricType::MhJaccard, DataType::BinaryVector, 24),
+    (
+        "sparse_ip_blocks",
+        IndexType::SparseInvertedIndex,
+        MetricType::Ip,
+        DataType::SparseFloatVector,
+        0,
+    ),
     ("sparse_ip", IndexType::SparseInvertedIndex, MetricType::Ip, DataType::SparseFloatVector, 0),
 ];
 

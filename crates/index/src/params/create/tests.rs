@@ -205,6 +205,21 @@ fn each_index_reads_its_own_parameters() {
         checked(float, 128, &pq).unwrap().kind,
         BuildKind::Ivf(IvfParams { nlist: 64, codes })
     );
+    for (algo, want) in [
+        ("TAAT_NAIVE", SparseAlgo::Lists),
+        ("DAAT_WAND", SparseAlgo::Rows),
+        ("BLOCK_MAX_WAND", SparseAlgo::Blocks),
+        ("", SparseAlgo::Blocks),
+    ] {
+        let pairs = [
+            ("metric_type", "IP"),
+            ("index_type", "SPARSE_WAND"),
+            ("inverted_index_algo", algo),
+            ("block_max_block_size", "64"),
+        ];
+        let kind = BuildKind::Sparse(SparseParams { algo: want, block: 64 });
+        assert_eq!(checked(DataType::SparseFloatVector, 0, &pairs).unwrap().kind, kind);
+    }
     let annoy = [("metric_type", "L2"), ("index_type", "ANNOY")];
     let kind = BuildKind::Annoy(AnnoyParams { trees: 8 });
     assert_eq!(checked(float, 128, &annoy).unwrap().kind, kind);
