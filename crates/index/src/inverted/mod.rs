@@ -1,8 +1,8 @@
 //! SPARSE_INVERTED_INDEX: for each dimension the rows that have it, searched exactly.
 //!
-//! A client chooses how lists are searched (`inverted_index_algo`): list after list (`taat`), row after
-//! row with MaxScore (`daat`), or blocks of rows by what they can hold (`blocks`), which is the default
-//! and by far the fastest. All find the exact best rows and give them the same scores, to the bit.
+//! Lists are searched one after another (`taat`, where `inverted_index_algo` is `TAAT_NAIVE`), or in
+//! blocks of rows by what these can hold (`blocks`), which all other names of Milvus's stand for. Both
+//! find the exact best rows and give them the same scores, to the bit.
 //! `drop_ratio_search` leaves the smallest values of a query out; scores are then those of what is left
 //! of it.
 //!
@@ -11,15 +11,15 @@
 //! | `dims` | u32 × D | dimensions that occur, ascending |
 //! | `postends` | u32 × D | where each dimension's rows end in `postrows` |
 //! | `postrows`, `postvals` | u32, f32 × N | rows of each dimension, ascending, and their values |
+//! | `order` | u32 × rows | where there are blocks: the row that each number in `postrows` stands for |
 //! | `most`, `least` | f32 × D | the largest and smallest value of each dimension |
 //! | `blklists` | u32 × D | where each dimension's blocks end in the next three |
 //! | `blocks`, `blkstart`, `blkmost` | u32, u32, u8 × B | see `blocks` |
 //!
-//! Parameters: `algo` (`lists` or `blocks`), and of the latter `block`, its rows. Files without
-//! parameters, and all from before there were any, are searched row after row.
+//! Parameters: where there are blocks `algo`, which says so, and `block`, their rows. Files without are
+//! searched list after list.
 
 mod blocks;
-mod daat;
 mod taat;
 
 use std::io;
@@ -71,7 +71,6 @@ pub(crate) struct Inverted {
 /// How the lists are searched.
 enum Search {
     Lists,
-    Rows,
     Blocks(Blocks),
 }
 
@@ -83,12 +82,16 @@ pub(crate) fn estimate_bytes(bytes: u64) -> u64 {
 
 impl Inverted {
     pub(crate) fn build(index_type: IndexType, params: &SparseParams, vectors: VectorData) -> Self {
+        let order = match params.algo {
+            SparseAlgo::Blocks => blocks::order(&vectors),
+            SparseAlgo::Lists => (0..vectors.rows()).map(row_number).collect(),
+        };
         let mut postings: Vec<(u32, u32, f32)> = Vec::with_capacity(vectors.bytes() / sparse::PAIR);
-        for (row, vector) in vectors.iter().enumerate() {
-            let row = row_number(row);
-            postings.extend(sparse::pairs(vector.bytes()).map(|(dim, value)| (dim, row, value)));
+        for (place, &row) in (0..).zip(&order) {
+            let pairs = sparse::pairs(vectors.row(row as usize).bytes());
+            postings.extend(pairs.map(|(dim, value)| (dim, place, value)));
         }
-        // Stable: rows stay ascending within a dimension.
+        // Stable: places stay ascending within a dimension.
         postings.sort_by_key(|&(dim, _, _)| dim);
         let (mut dims, mut ends) = (Vec::new(), Vec::new());
         let (mut most, mut least) = (Vec::new(), Vec::new());
@@ -110,15 +113,12 @@ impl Inverted {
             values: postings.iter().map(|posting| posting.2).collect::<Vec<_>>().into(),
             most: most.into(),
             least: least.into(),
-            search: Search::Rows,
+            search: Search::Lists,
         };
         drop(postings);
-        match params.algo {
-            SparseAlgo::Lists => built.search = Search::Lists,
-            SparseAlgo::Rows => {}
-            SparseAlgo::Blocks => {
-                built.search = Search::Blocks(Blocks::build(&built, params.block))
-            }
+        if params.algo == SparseAlgo::Blocks {
+            let rows = blocks::rows_of(params.block);
+            built.search = Search::Blocks(Blocks::build(&built, rows, order));
         }
         built
     }
@@ -138,13 +138,12 @@ impl Inverted {
             values: container.section(VALUES, postings)?,
             most: container.section(MOST, dims)?,
             least: container.section(LEAST, dims)?,
-            search: Search::Rows,
+            search: Search::Lists,
             vectors,
         };
         opened.check()?;
         match find(&container.header.params, ALGO) {
             None => {}
-            Some("lists") => opened.search = Search::Lists,
             Some("blocks") => {
                 let rows = container.header.number(BLOCK)?;
                 opened.search = Search::Blocks(Blocks::open(container, rows, &opened)?);
@@ -229,7 +228,6 @@ impl VectorIndex for Inverted {
             return search_into(&comparer, self.rows(), live, k, out);
         }
         let top = match &self.search {
-            Search::Rows => daat::search(self, query.bytes(), &comparer, k, live),
             Search::Lists => taat::search(self, query.bytes(), k, live),
             Search::Blocks(blocks) => blocks::search(self, blocks, query.bytes(), k, live),
         };
@@ -289,8 +287,7 @@ impl VectorIndex for Inverted {
             (LEAST, self.least.as_bytes()),
         ];
         match &self.search {
-            Search::Rows => {}
-            Search::Lists => params.push(KeyValue::new(ALGO, "lists")),
+            Search::Lists => {}
             Search::Blocks(blocks) => {
                 params.push(KeyValue::new(ALGO, "blocks"));
                 params.push(KeyValue::new(BLOCK, blocks.rows.to_string()));

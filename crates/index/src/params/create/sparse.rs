@@ -17,10 +17,8 @@ const CODECS: &[&str] = &["block_streamvbyte", "block_maskedvbyte"];
 pub enum SparseAlgo {
     /// `TAAT_NAIVE`: list after list, a sum for each row.
     Lists,
-    /// `DAAT_MAXSCORE`, `DAAT_WAND`: row after row; lists that cannot matter are skipped.
-    Rows,
-    /// `BLOCK_MAX_MAXSCORE`, `BLOCK_MAX_WAND`, `SINDI`, and where none is named: blocks of rows, the
-    /// most promising first; blocks that cannot matter are skipped.
+    /// All other names, and where none is named: blocks of rows, the most promising first; those that
+    /// cannot matter are skipped.
     Blocks,
 }
 
@@ -29,7 +27,7 @@ pub enum SparseAlgo {
 pub struct SparseParams {
     /// `inverted_index_algo`.
     pub algo: SparseAlgo,
-    /// `block_max_block_size`: rows of a block.
+    /// `block_max_block_size`: postings of a block, roughly.
     pub block: usize,
 }
 
@@ -51,7 +49,6 @@ pub(super) fn sparse(params: Created<'_>) -> Result<BuildKind, IndexParamError> 
     params.number("sindi_window_size", 65535, 1024, 65535)?;
     let algo = match params.text("inverted_index_algo") {
         Some("TAAT_NAIVE") => SparseAlgo::Lists,
-        Some("DAAT_WAND" | "DAAT_MAXSCORE") => SparseAlgo::Rows,
         _ => default.algo,
     };
     Ok(BuildKind::Sparse(SparseParams { algo, block }))

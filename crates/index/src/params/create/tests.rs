@@ -207,7 +207,7 @@ fn each_index_reads_its_own_parameters() {
     );
     for (algo, want) in [
         ("TAAT_NAIVE", SparseAlgo::Lists),
-        ("DAAT_WAND", SparseAlgo::Rows),
+        ("DAAT_WAND", SparseAlgo::Blocks),
         ("BLOCK_MAX_WAND", SparseAlgo::Blocks),
         ("", SparseAlgo::Blocks),
     ] {
