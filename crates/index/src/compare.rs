@@ -254,29 +254,12 @@ fn bits(metric: Metric, query: &[u8], row: &[u8]) -> f32 {
         Metric::Substructure => found(binary::is_subset(query, row)),
         Metric::Superstructure => found(binary::is_subset(row, query)),
         Metric::MhJaccard { hash_bytes } => {
-            let same = equal_hashes(query, row, hash_bytes);
-            -(same as f32 / (query.len() / hash_bytes).max(1) as f32)
+            let hashes = query.len() / hash_bytes;
+            let (query, row) = (&query[..hashes * hash_bytes], &row[..hashes * hash_bytes]);
+            -(binary::equal_elements(query, row, hash_bytes) as f32 / hashes.max(1) as f32)
         }
         Metric::Hamming | Metric::L2 | Metric::Ip | Metric::Cosine => {
             binary::hamming(query, row) as f32
-        }
-    }
-}
-
-/// How many hashes of `hash_bytes` bytes are equal at the same place in `a` and `b`.
-fn equal_hashes(a: &[u8], b: &[u8], hash_bytes: usize) -> usize {
-    fn of_width<const N: usize>(a: &[u8], b: &[u8]) -> usize {
-        let pairs = a.as_chunks::<N>().0.iter().zip(b.as_chunks::<N>().0);
-        pairs.map(|(a, b)| usize::from(a == b)).sum()
-    }
-    match hash_bytes {
-        1 => of_width::<1>(a, b),
-        2 => of_width::<2>(a, b),
-        4 => of_width::<4>(a, b),
-        8 => of_width::<8>(a, b),
-        width => {
-            let pairs = a.chunks_exact(width).zip(b.chunks_exact(width));
-            pairs.filter(|(a, b)| a == b).count()
         }
     }
 }

@@ -30,6 +30,7 @@ mod ivf;
 pub mod lists;
 mod minhash;
 pub mod params;
+mod pca;
 mod points;
 mod product;
 mod range;

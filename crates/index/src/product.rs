@@ -103,6 +103,11 @@ impl Product {
         }
     }
 
+    /// What the parts of one stage are named after, `[m, names, dim / m]`, and the codes.
+    pub(crate) fn into_book_and_codes(self) -> (Section<f32>, Vec<u8>) {
+        (self.book, self.rows.as_slice().to_vec())
+    }
+
     /// `floats`, widened as the rows were, beside the codes.
     pub(crate) fn query(&self, metric: Metric, floats: &[f32]) -> ProductQuery<'_> {
         let book = self.book.as_slice();

@@ -130,3 +130,52 @@ pub(crate) fn hamming(a: &[u8], b: &[u8]) -> u32 {
 pub(crate) fn overlap(a: &[u8], b: &[u8]) -> (u32, u32) {
     crate::portable::overlap(a, b)
 }
+
+/// See [`crate::portable::equal`]; `bytes` is a power of two up to 32.
+#[target_feature(enable = "avx2,popcnt")]
+pub(crate) fn equal(a: &[u8], b: &[u8], bytes: usize) -> u32 {
+    match bytes {
+        1 => equal_of::<1>(a, b),
+        2 => equal_of::<2>(a, b),
+        4 => equal_of::<4>(a, b),
+        8 => equal_of::<8>(a, b),
+        16 => equal_of::<16>(a, b),
+        _ => equal_of::<32>(a, b),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+fn equal_of<const BYTES: usize>(a: &[u8], b: &[u8]) -> u32 {
+    let (a_body, a_tail) = a.as_chunks::<64>();
+    let (b_body, b_tail) = b.as_chunks::<64>();
+    let mut count = 0;
+    for (x, y) in a_body.iter().zip(b_body) {
+        count += crate::portable::whole_elements::<BYTES>(same_bytes(x, y));
+    }
+    if !a_tail.is_empty() {
+        let (mut x, mut y) = ([0; 64], [0; 64]);
+        x[..a_tail.len()].copy_from_slice(a_tail);
+        y[..b_tail.len()].copy_from_slice(b_tail);
+        let there = u64::MAX >> (64 - a_tail.len());
+        count += crate::portable::whole_elements::<BYTES>(there & same_bytes(&x, &y));
+    }
+    count
+}
+
+/// Which of 64 bytes are the same.
+#[inline]
+#[target_feature(enable = "avx2,popcnt")]
+#[expect(clippy::cast_sign_loss, reason = "bits, not a number")]
+fn same_bytes(x: &[u8; 64], y: &[u8; 64]) -> u64 {
+    let same = |at: usize| {
+        debug_assert!(at <= 32);
+        // SAFETY: at <= 32, and both have 64 bytes.
+        unsafe {
+            let x = _mm256_loadu_si256(x.as_ptr().add(at).cast());
+            let y = _mm256_loadu_si256(y.as_ptr().add(at).cast());
+            _mm256_movemask_epi8(_mm256_cmpeq_epi8(x, y)) as u32
+        }
+    };
+    u64::from(same(32)) << 32 | u64::from(same(0))
+}

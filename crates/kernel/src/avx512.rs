@@ -155,8 +155,29 @@ pub(crate) fn ip_norm_x4(query: &[f32], rows: [&[f32]; 4]) -> ([f32; 4], [f32; 4
     out
 }
 
+/// The sum of the lanes of a vector.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+fn sums_x1([v]: [__m512i; 1]) -> [i32; 1] {
+    [_mm512_reduce_add_epi32(v)]
+}
+
+/// Sums of the lanes of four vectors.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
+pub(crate) fn sums_x4(v: [__m512i; 4]) -> [i32; 4] {
+    let half = |v| _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
+    let [a, b, c, d] = v.map(half);
+    let pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+    let sums = _mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256::<1>(pairs));
+    let mut out = [0; 4];
+    // SAFETY: out holds the 4 numbers that are written.
+    unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), sums) };
+    out
+}
+
 macro_rules! code_kernel {
-    ($name:ident, $rows:literal) => {
+    ($name:ident, $rows:literal, $sum:ident) => {
         /// VNNI multiplies unsigned row codes by the query's codes made signed (code - 128).
         #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
         fn $name(query: &[u8], rows: [&[u8]; $rows]) -> [i32; $rows] {
@@ -197,17 +218,16 @@ macro_rules! code_kernel {
                 }
                 i += left;
             }
-            let mut out = [0; $rows];
             for n in 0..$rows {
-                out[n] = _mm512_reduce_add_epi32(_mm512_add_epi32(a[n], b[n]));
+                a[n] = _mm512_add_epi32(a[n], b[n]);
             }
-            out
+            $sum(a)
         }
     };
 }
 
-code_kernel!(code_rows_1, 1);
-code_kernel!(code_rows_4, 4);
+code_kernel!(code_rows_1, 1, sums_x1);
+code_kernel!(code_rows_4, 4, sums_x4);
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
 pub(crate) fn code(query: &[u8], row: &[u8]) -> i32 {

@@ -128,6 +128,48 @@ macro_rules! each_block {
     };
 }
 
+/// See [`crate::portable::equal`]; `bytes` is a power of two up to 32.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,popcnt")]
+pub(crate) fn equal(a: &[u8], b: &[u8], bytes: usize) -> u32 {
+    match bytes {
+        1 => equal_of::<1>(a, b),
+        2 => equal_of::<2>(a, b),
+        4 => equal_of::<4>(a, b),
+        8 => equal_of::<8>(a, b),
+        16 => equal_of::<16>(a, b),
+        _ => equal_of::<32>(a, b),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,popcnt")]
+fn equal_of<const BYTES: usize>(a: &[u8], b: &[u8]) -> u32 {
+    let (a_body, a_tail) = a.as_chunks::<64>();
+    let (b_body, b_tail) = b.as_chunks::<64>();
+    let mut count = 0;
+    for (x, y) in a_body.iter().zip(b_body) {
+        count += crate::portable::whole_elements::<BYTES>(same_bytes(x, y));
+    }
+    if !a_tail.is_empty() {
+        let there = u64::MAX >> (64 - a_tail.len());
+        count += crate::portable::whole_elements::<BYTES>(there & same_bytes(a_tail, b_tail));
+    }
+    count
+}
+
+/// Which of up to 64 bytes are the same; those behind are.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma,popcnt")]
+fn same_bytes(x: &[u8], y: &[u8]) -> u64 {
+    debug_assert!(x.len() == y.len() && (1..=64).contains(&x.len()));
+    let mask = u64::MAX >> (64 - x.len());
+    // SAFETY: the mask selects bytes below x.len(); others are not read.
+    unsafe {
+        let x = _mm512_maskz_loadu_epi8(mask, x.as_ptr().cast());
+        _mm512_cmpeq_epi8_mask(x, _mm512_maskz_loadu_epi8(mask, y.as_ptr().cast()))
+    }
+}
+
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,avx512vpopcntdq,fma")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count of bits")]

@@ -38,12 +38,20 @@ pub fn inverse_norm(norm_squared: f32) -> f32 {
 
 /// The squared Euclidean distances of `query` and each row of `block`, into `out`.
 pub fn l2_rows(query: &[f32], block: &[f32], out: &mut [f32]) {
-    block_rows(kernels().l2_x4, kernels().l2, query, block, out);
+    l2_rows_with(kernels(), query, block, out);
+}
+
+pub(crate) fn l2_rows_with(table: &Kernels, query: &[f32], block: &[f32], out: &mut [f32]) {
+    block_rows(table.l2_x4, table.l2, query, block, out);
 }
 
 /// The inner products of `query` and each row of `block`, into `out`.
 pub fn ip_rows(query: &[f32], block: &[f32], out: &mut [f32]) {
-    block_rows(kernels().ip_x4, kernels().ip, query, block, out);
+    ip_rows_with(kernels(), query, block, out);
+}
+
+pub(crate) fn ip_rows_with(table: &Kernels, query: &[f32], block: &[f32], out: &mut [f32]) {
+    block_rows(table.ip_x4, table.ip, query, block, out);
 }
 
 /// The squared Euclidean distances of `query` and the rows of `block` named by `rows`.
@@ -165,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::simd::{Level, kernels_of};
+    use crate::simd::every_table;
 
     /// A sum in double precision, and how far a single-precision one may be from it.
     fn exact(a: &[f32], b: &[f32], term: impl Fn(f64, f64) -> f64) -> (f64, f64) {
@@ -174,8 +182,8 @@ mod tests {
         (sum, magnitude * 1e-5 + 1e-6)
     }
 
-    fn check_level(level: Level, query: &[f32], block: &[f32]) {
-        let table = kernels_of(level);
+    fn check(table: &Kernels, query: &[f32], block: &[f32]) {
+        let level = table.level;
         let dim = query.len();
         let rows = block.len() / dim;
         let mut ids: Vec<u32> = (0u32..).take(rows).collect();
@@ -215,8 +223,8 @@ mod tests {
             let value = |i: usize| seed[i % seed.len()] * ((i % 7) as f32 - 3.0);
             let data: Vec<f32> = (0..shift + dim * (rows + 1)).map(value).collect();
             let (query, block) = data[shift..].split_at(dim);
-            for level in Level::ALL.into_iter().filter(|level| level.is_supported()) {
-                check_level(level, query, block);
+            for table in every_table() {
+                check(table, query, block);
             }
         }
     }

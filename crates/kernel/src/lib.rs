@@ -1,12 +1,21 @@
 //! Distances, quantised distances, bitsets and top-k: the inner loops of every search.
 //!
-//! The instruction set is chosen once, when the first distance is computed: AVX-512, AVX2 with FMA,
-//! or portable code. `MILVUS_SIMD=portable|avx2|avx512` forces a lower one, for tests. A row's
-//! distance has the same bits whether it is computed alone, in a block or gathered by row id.
+//! - Exact: [`distance`] of one query and rows of floats, [`narrow`] of 16-bit floats and bytes,
+//!   [`binary`] of bits, [`sparse`]; [`many`] of many queries and many rows.
+//! - Coded: [`sq8`] and [`short_codes`] of 8, 6 and 4 bits a dimension, [`rabitq`] of 1 to 8, all
+//!   compared row by row; [`fastscan`] of product codes and signs, many rows at once. [`levels`] is
+//!   how vectors become codes.
+//! - [`Bitset`], [`TopK`], [`prefetch`](mod@prefetch).
 //!
-//! Nearly all `unsafe` of the project lives in this crate, in `avx2`, `avx512`, their `_narrow`
-//! companions, `simd` and `prefetch`. Each SIMD kernel has a safe reference in `portable` that tests
-//! compare it with.
+//! The instruction set is chosen once, when the first distance is computed: AVX-512 with what the
+//! CPU has besides (VPOPCNTDQ, BF16, VBMI), AVX2 with FMA, NEON, or portable code.
+//! `MILVUS_SIMD=portable|neon|avx2|avx512` forces a lower one, for tests. A row's distance has the
+//! same bits whether it is computed alone, in a block or gathered by row id; [`many`] says what
+//! holds there.
+//!
+//! Nearly all `unsafe` of the project lives in this crate, in files named `avx2`, `avx512` and
+//! `neon`, their `_narrow` companions, `simd` and `prefetch`, and where their tables are called. Each
+//! SIMD kernel has a safe reference that tests compare it with.
 //!
 //! Not here: what a metric means to a user (`milvus_types::MetricType`), indexes (`milvus-index`).
 #![warn(missing_docs)]
@@ -22,10 +31,18 @@ mod avx512_narrow;
 pub mod binary;
 pub mod bitset;
 pub mod distance;
+pub mod fastscan;
+pub mod levels;
 pub mod lvq4;
+pub mod many;
 pub mod narrow;
+#[cfg(target_arch = "aarch64")]
+mod neon;
 mod portable;
 pub mod prefetch;
+pub mod rabitq;
+mod round;
+pub mod short_codes;
 mod simd;
 pub mod sparse;
 pub mod sq8;

@@ -11,7 +11,7 @@
 //! half-bytes that scale and bias take are passed over. A query has two planes of 64 signed bytes for
 //! each line, with zeros over what is no code, so that kernels need no special end.
 
-use crate::prefetch::{CACHE_LINE, prefetch_lines};
+use crate::prefetch::CACHE_LINE;
 use crate::simd::{Kernels, kernels};
 
 /// Bytes behind the codes of a row.
@@ -22,8 +22,6 @@ const MIDDLE: f32 = 7.5;
 const KEPT: f32 = 0.8;
 /// Bytes of a query are within ± this.
 const REACH: f32 = 127.0;
-/// How far ahead of the rows being computed rows are prefetched.
-const AHEAD: usize = 8;
 
 /// Bytes of a row that holds `dim` dimensions.
 pub fn stride(dim: usize) -> usize {
@@ -112,14 +110,21 @@ pub fn encode_query(values: &[f32], bias: f32, planes: &mut [i8]) -> Head {
     let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
     let mut sum = 0;
     for (i, &x) in values.iter().enumerate() {
-        let value = x * inverse;
-        let value = if value.is_nan() { 0.0 } else { value.clamp(-REACH, REACH) };
-        #[expect(clippy::cast_possible_truncation, reason = "clamped to what an i8 holds")]
-        let value = value.round_ties_even() as i8;
+        let value = nearest(x * inverse);
         sum += i32::from(value);
         planes[place(i, stride)] = value;
     }
     Head { scale, sum, bias }
+}
+
+/// The nearest whole number within ± `REACH`, ties to even; 0 of NaN.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "clamped to what an i8 holds")]
+fn nearest(x: f32) -> i8 {
+    // Adding 1.5 * 2^23 leaves no room for a fraction, and the sum's low bits are the number.
+    const SHIFT: f32 = 12_582_912.0;
+    let x = if x.is_nan() { 0.0 } else { x };
+    (x.clamp(-REACH, REACH) + SHIFT).to_bits().wrapping_sub(SHIFT.to_bits()) as i8
 }
 
 /// A query ready to be compared with rows.
@@ -150,7 +155,7 @@ impl<'a> Query<'a> {
         self.bias + bias(row) + scale(row) * (self.scale * product as f32 - self.offset)
     }
 
-    /// The distances to the rows of `codes` named by `rows`, into `out`.
+    /// The distances to the rows of `codes` named by `rows`, into `out`. Prefetches nothing.
     pub fn gather(&self, codes: &[u8], rows: &[u32], out: &mut [f32]) {
         self.gather_with(kernels(), codes, rows, out);
     }
@@ -163,10 +168,7 @@ impl<'a> Query<'a> {
         let row = |id: u32| &codes[id as usize * stride..][..stride];
         let (quads, rest) = rows.as_chunks::<4>();
         let (out_quads, out_rest) = out.as_chunks_mut::<4>();
-        for (n, (ids, scores)) in quads.iter().zip(out_quads).enumerate() {
-            for &id in rows.iter().skip(n * 4 + AHEAD).take(4) {
-                prefetch_lines(row(id), usize::MAX);
-            }
+        for (ids, scores) in quads.iter().zip(out_quads) {
             let near = ids.map(row);
             // SAFETY: the table was chosen for this CPU; rows are whole lines, planes twice as long.
             let products = unsafe { (table.lvq4_x4)(self.planes, near) };

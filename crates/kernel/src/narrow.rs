@@ -23,7 +23,7 @@ macro_rules! wrapper {
     ($name:ident, $kernel:ident, $type:ty, $result:ty) => {
         #[inline(always)]
         #[expect(unsafe_code, reason = "calls through the table of kernels")]
-        fn $name(table: &Kernels, a: &[$type], b: &[$type]) -> $result {
+        pub(crate) fn $name(table: &Kernels, a: &[$type], b: &[$type]) -> $result {
             assert_eq!(a.len(), b.len(), "dimensions disagree");
             // SAFETY: the table was chosen for this CPU, and the slices have the same length.
             unsafe { (table.$kernel)(a, b) }
@@ -94,12 +94,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::simd::{Level, kernels_of};
+    use crate::simd::every_table;
 
     type Pair<T> = fn(&Kernels, &[T], &[T]) -> f32;
 
-    fn check_floats<T: Narrow>(level: Level, a: &[T], b: &[T], l2: Pair<T>, ip: Pair<T>) {
-        let table = kernels_of(level);
+    fn check_floats<T: Narrow>(table: &Kernels, a: &[T], b: &[T], l2: Pair<T>, ip: Pair<T>) {
+        let level = table.level;
         let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(x.widen()), f64::from(y.widen())));
         let near = |got: f32, terms: &[f64]| {
             let want: f64 = terms.iter().sum();
@@ -128,13 +128,12 @@ mod tests {
             let brains: Vec<bf16> = floats.iter().map(|&x| bf16::from_f32(x)).collect();
             #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
             let bytes: Vec<i8> = floats.iter().map(|&x| (x * 30.0) as i8).collect();
-            for level in Level::ALL.into_iter().filter(|level| level.is_supported()) {
+            for table in every_table() {
                 let (a, b) = halves[shift..].split_at(dim);
-                check_floats(level, a, b, f16_l2, f16_ip);
+                check_floats(table, a, b, f16_l2, f16_ip);
                 let (a, b) = brains[shift..].split_at(dim);
-                check_floats(level, a, b, bf16_l2, bf16_ip);
+                check_floats(table, a, b, bf16_l2, bf16_ip);
                 let (a, b) = bytes[shift..].split_at(dim);
-                let table = kernels_of(level);
                 let pairs = || a.iter().zip(b).map(|(&x, &y)| (i32::from(x), i32::from(y)));
                 prop_assert_eq!(i8_l2(table, a, b), pairs().map(|(x, y)| (x - y).pow(2)).sum::<i32>());
                 prop_assert_eq!(i8_ip(table, a, b), pairs().map(|(x, y)| x * y).sum::<i32>());
@@ -145,9 +144,9 @@ mod tests {
     #[test]
     fn the_largest_dimension_of_bytes_does_not_overflow() {
         let (a, b) = (vec![i8::MIN; 32768], vec![i8::MAX; 32768]);
-        for level in Level::ALL.into_iter().filter(|level| level.is_supported()) {
-            assert_eq!(i8_l2(kernels_of(level), &a, &b), 255 * 255 * 32768, "{level:?}");
-            assert_eq!(i8_ip(kernels_of(level), &a, &a), 128 * 128 * 32768, "{level:?}");
+        for table in every_table() {
+            assert_eq!(i8_l2(table, &a, &b), 255 * 255 * 32768, "{:?}", table.level);
+            assert_eq!(i8_ip(table, &a, &a), 128 * 128 * 32768, "{:?}", table.level);
         }
     }
 }

@@ -147,3 +147,23 @@ pub(crate) fn overlap(a: &[u8], b: &[u8]) -> (u32, u32) {
     });
     (both, either)
 }
+
+/// Elements of `bytes` bytes that are the same in both.
+pub(crate) fn equal(a: &[u8], b: &[u8], bytes: usize) -> u32 {
+    let pairs = a.chunks_exact(bytes).zip(b.chunks_exact(bytes));
+    pairs.map(|(x, y)| u32::from(x == y)).sum()
+}
+
+/// Of 64 bytes that are the same where their bit is 1, the elements of `BYTES` bytes, a power of two
+/// up to 32, all of whose bytes are.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn whole_elements<const BYTES: usize>(mut same: u64) -> u32 {
+    let mut width = 1;
+    while width < BYTES {
+        same &= same >> width;
+        width *= 2;
+    }
+    // The lowest bit of each element: all ones divided by an element of ones.
+    (same & (u64::MAX / (u64::MAX >> (64 - BYTES)))).count_ones()
+}

@@ -7,13 +7,22 @@ use std::sync::OnceLock;
 
 use half::{bf16, f16};
 
+use crate::fastscan::{self, FastScanKernels};
+use crate::levels;
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+use crate::many;
+use crate::many::ManyKernels;
 use crate::portable;
+use crate::rabitq::{self, PlanesKernels};
+use crate::short_codes::{self, ShortKernels};
 
 /// The instruction sets there are kernels for, slowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
     /// Any CPU.
     Portable,
+    /// NEON of aarch64, with SDOT where it is there.
+    Neon,
     /// AVX2, FMA, F16C and POPCNT.
     Avx2,
     /// AVX-512 F, BW, VL and VNNI.
@@ -22,12 +31,13 @@ pub enum Level {
 
 impl Level {
     /// Every level, slowest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Neon, Self::Avx2, Self::Avx512];
 
     /// The name `MILVUS_SIMD` knows it by.
     pub fn name(self) -> &'static str {
         match self {
             Self::Portable => "portable",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -38,6 +48,7 @@ impl Level {
         #[cfg(target_arch = "x86_64")]
         return match self {
             Self::Portable => true,
+            Self::Neon => false,
             Self::Avx2 => {
                 is_x86_feature_detected!("avx2")
                     && is_x86_feature_detected!("fma")
@@ -53,7 +64,13 @@ impl Level {
                     && is_x86_feature_detected!("popcnt")
             }
         };
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        return match self {
+            Self::Portable => true,
+            Self::Neon => std::arch::is_aarch64_feature_detected!("neon"),
+            Self::Avx2 | Self::Avx512 => false,
+        };
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         return self == Self::Portable;
     }
 }
@@ -81,7 +98,11 @@ pub(crate) type BitsPair = unsafe fn(&[u8], &[u8]) -> u32;
 /// Bits of both and of either of two bit strings.
 pub(crate) type BitsOverlap = unsafe fn(&[u8], &[u8]) -> (u32, u32);
 
+/// Elements of as many bytes, a power of two up to 32, that are the same in both.
+pub(crate) type EqualElements = unsafe fn(&[u8], &[u8], usize) -> u32;
+
 /// The functions of one instruction set. All slices of one call have the same length.
+#[derive(Clone, Copy)]
 pub(crate) struct Kernels {
     pub(crate) level: Level,
     pub(crate) l2: F32Pair,
@@ -100,6 +121,12 @@ pub(crate) struct Kernels {
     pub(crate) i8_ip: I8Pair,
     pub(crate) hamming: BitsPair,
     pub(crate) overlap: BitsOverlap,
+    pub(crate) equal: EqualElements,
+    pub(crate) many: Option<ManyKernels>,
+    pub(crate) fastscan: FastScanKernels,
+    pub(crate) short: ShortKernels,
+    pub(crate) planes: PlanesKernels,
+    pub(crate) levels: levels::Encode,
 }
 
 static PORTABLE: Kernels = Kernels {
@@ -120,6 +147,12 @@ static PORTABLE: Kernels = Kernels {
     i8_ip: portable::i8_ip,
     hamming: portable::hamming,
     overlap: portable::overlap,
+    equal: portable::equal,
+    many: None,
+    fastscan: fastscan::portable::KERNELS,
+    short: short_codes::portable::KERNELS,
+    planes: rabitq::portable::KERNELS,
+    levels: levels::portable,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -141,10 +174,16 @@ static AVX2: Kernels = Kernels {
     i8_ip: crate::avx2_narrow::i8_ip,
     hamming: crate::avx2_narrow::hamming,
     overlap: crate::avx2_narrow::overlap,
+    equal: crate::avx2_narrow::equal,
+    many: Some(many::avx2::KERNELS),
+    fastscan: fastscan::avx2::KERNELS,
+    short: short_codes::avx2::KERNELS,
+    planes: rabitq::avx2::KERNELS,
+    levels: levels::avx2,
 };
 
 #[cfg(target_arch = "x86_64")]
-const AVX512_BASE: Kernels = Kernels {
+static AVX512: Kernels = Kernels {
     level: Level::Avx512,
     l2: crate::avx512::l2,
     ip: crate::avx512::ip,
@@ -162,18 +201,68 @@ const AVX512_BASE: Kernels = Kernels {
     i8_ip: crate::avx512_narrow::i8_ip,
     hamming: crate::avx512_narrow::hamming,
     overlap: crate::avx512_narrow::overlap,
+    equal: crate::avx512_narrow::equal,
+    many: Some(many::avx512::KERNELS),
+    fastscan: fastscan::avx512::KERNELS,
+    short: short_codes::avx512::KERNELS,
+    planes: rabitq::avx2::KERNELS,
+    levels: levels::avx2,
 };
 
+/// [`AVX512`] with what this CPU has besides: counts of bits in vectors, products of bfloat16.
 #[cfg(target_arch = "x86_64")]
-static AVX512: Kernels = AVX512_BASE;
+fn avx512() -> &'static Kernels {
+    static BEST: OnceLock<Kernels> = OnceLock::new();
+    BEST.get_or_init(|| {
+        let mut table = AVX512;
+        if is_x86_feature_detected!("avx512vpopcntdq") {
+            table.hamming = crate::avx512_narrow::hamming_vectors;
+            table.overlap = crate::avx512_narrow::overlap_vectors;
+            table.planes = rabitq::avx512::KERNELS;
+        }
+        if is_x86_feature_detected!("avx512bf16") {
+            table.many = Some(many::avx512::BF16_KERNELS);
+        }
+        if is_x86_feature_detected!("avx512vbmi") {
+            table.fastscan = fastscan::avx512::VBMI_KERNELS;
+        }
+        table
+    })
+}
 
-/// As [`AVX512`] on CPUs that count bits in vectors.
-#[cfg(target_arch = "x86_64")]
-static AVX512_POPCNT: Kernels = Kernels {
-    hamming: crate::avx512_narrow::hamming_vectors,
-    overlap: crate::avx512_narrow::overlap_vectors,
-    ..AVX512_BASE
+#[cfg(target_arch = "aarch64")]
+static NEON: Kernels = Kernels {
+    level: Level::Neon,
+    l2: crate::neon::l2,
+    ip: crate::neon::ip,
+    l2_x4: crate::neon::l2_x4,
+    ip_x4: crate::neon::ip_x4,
+    ip_norm_x4: crate::neon::ip_norm_x4,
+    code: crate::neon::code,
+    code_x4: crate::neon::code_x4,
+    i8_l2: crate::neon::i8_l2,
+    i8_ip: crate::neon::i8_ip,
+    hamming: crate::neon::hamming,
+    overlap: crate::neon::overlap,
+    many: Some(many::neon::KERNELS),
+    fastscan: fastscan::neon::KERNELS,
+    ..PORTABLE
 };
+
+/// [`NEON`] with dot products of bytes where this CPU has them.
+#[cfg(target_arch = "aarch64")]
+fn neon() -> &'static Kernels {
+    static BEST: OnceLock<Kernels> = OnceLock::new();
+    BEST.get_or_init(|| {
+        let mut table = NEON;
+        if std::arch::is_aarch64_feature_detected!("dotprod") {
+            table.code = crate::neon::code_dot;
+            table.code_x4 = crate::neon::code_x4_dot;
+            table.i8_ip = crate::neon::i8_ip_dot;
+        }
+        table
+    })
+}
 
 /// The table of `level`, or of the portable level where the CPU lacks it.
 pub(crate) fn kernels_of(level: Level) -> &'static Kernels {
@@ -182,13 +271,30 @@ pub(crate) fn kernels_of(level: Level) -> &'static Kernels {
     }
     #[cfg(target_arch = "x86_64")]
     return match level {
-        Level::Portable => &PORTABLE,
+        Level::Portable | Level::Neon => &PORTABLE,
         Level::Avx2 => &AVX2,
-        Level::Avx512 if is_x86_feature_detected!("avx512vpopcntdq") => &AVX512_POPCNT,
-        Level::Avx512 => &AVX512,
+        Level::Avx512 => avx512(),
     };
-    #[cfg(not(target_arch = "x86_64"))]
+    #[cfg(target_arch = "aarch64")]
+    return if level == Level::Neon { neon() } else { &PORTABLE };
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
     return &PORTABLE;
+}
+
+/// Every table that this CPU can run, also AVX-512 and NEON without their additions.
+#[cfg(test)]
+pub(crate) fn every_table() -> Vec<&'static Kernels> {
+    let supported = Level::ALL.into_iter().filter(|level| level.is_supported());
+    let mut tables: Vec<_> = supported.map(kernels_of).collect();
+    #[cfg(target_arch = "x86_64")]
+    if Level::Avx512.is_supported() {
+        tables.push(&AVX512);
+    }
+    #[cfg(target_arch = "aarch64")]
+    if Level::Neon.is_supported() {
+        tables.push(&NEON);
+    }
+    tables
 }
 
 /// The table of this process.

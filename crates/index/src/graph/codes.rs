@@ -12,7 +12,7 @@ use crate::brute::{row_number, scan};
 use crate::compare::{Comparer, query_of};
 use crate::graph::space::{CodeSpace, Space, Target, factor};
 use crate::score::Metric;
-use crate::vectors::{Vectors, View};
+use crate::vectors::{VectorData, Vectors};
 
 /// Up to this dimension a coded row is no smaller than the vector.
 const SMALL_DIM: usize = 16;
@@ -20,9 +20,8 @@ const SMALL_DIM: usize = 16;
 /// within bounds.
 const TRIAL_FLOATS: usize = 1 << 29;
 const TRIALS: std::ops::RangeInclusive<usize> = 8..=24;
-/// Nearest rows that each trial looks for, and how many coded candidates may hold them.
+/// Nearest rows that each trial looks for.
 const NEAREST: usize = 10;
-const CANDIDATES: usize = 30;
 /// The share of nearest rows that must be among the candidates.
 const GOOD_SHARE: f64 = 0.97;
 
@@ -98,34 +97,39 @@ pub(crate) fn encode_all(coder: Coder<'_>, vectors: &Vectors, threads: usize) ->
     codes
 }
 
-/// Whether the nearest rows by code are the nearest rows: looked up for a few rows of the segment.
-pub(crate) fn good_enough(space: &CodeSpace<'_>, metric: Metric, vectors: &Vectors) -> bool {
+/// Whether the nearest rows are among the nearest `candidates` by code: looked up for a few rows of
+/// the segment.
+pub(crate) fn good_enough(
+    space: &impl Space,
+    metric: Metric,
+    vectors: &VectorData,
+    candidates: usize,
+) -> bool {
     let rows = vectors.rows();
     if rows == 0 || vectors.dim() <= SMALL_DIM {
         return false;
     }
-    let block = vectors.as_slice();
+    let view = vectors.view();
     let ids: Vec<u32> = (0..rows).map(row_number).collect();
     let mut coded = vec![0.0; rows];
     let (mut found, mut wanted) = (0, 0);
     let trials =
-        (TRIAL_FLOATS / block.len().max(1)).clamp(*TRIALS.start(), *TRIALS.end()).min(rows);
+        (TRIAL_FLOATS / (rows * vectors.dim())).clamp(*TRIALS.start(), *TRIALS.end()).min(rows);
     for trial in 0..trials {
         let row = trial * rows / trials;
-        let view = View::Float { block, dim: vectors.dim() };
-        let query = query_of(Comparer::new(metric, vectors.row(row).into(), view, &[]));
+        let query = query_of(Comparer::new(metric, vectors.row(row), view, &[]));
         let mut nearest = TopK::new(NEAREST.min(rows));
         scan(&[query], rows, None, &mut |_, scored| {
             nearest.push(scored);
         });
-        let mut candidates = TopK::new(CANDIDATES);
+        let mut coded_top = TopK::new(candidates);
         space.target(row_number(row)).distances(&ids, &mut coded);
         for (&id, &distance) in ids.iter().zip(&coded) {
-            candidates.push(Scored::new(distance, id));
+            coded_top.push(Scored::new(distance, id));
         }
-        let candidates: Vec<u32> = candidates.into_sorted().iter().map(|c| c.row()).collect();
-        let mut exact = vec![0.0; candidates.len()];
-        query.gather(&candidates, &mut exact);
+        let rows: Vec<u32> = coded_top.into_sorted().iter().map(|c| c.row()).collect();
+        let mut exact = vec![0.0; rows.len()];
+        query.gather(&rows, &mut exact);
         let reach = nearest.bound().distance();
         let want = nearest.len();
         // Rows as near as the last of the nearest are as good: identical vectors are no mistake.

@@ -57,6 +57,19 @@ impl Duplicates {
         found
     }
 
+    /// For each of `rows` rows the one that stands for it, most often itself.
+    pub(crate) fn followed(&self, rows: usize) -> Vec<u32> {
+        let mut followed: Vec<u32> = (0..rows).map(row_number).collect();
+        let mut start = 0;
+        for (&first, &end) in self.first.iter().zip(&self.ends) {
+            for &other in &self.others[start..end as usize] {
+                followed[other as usize] = first;
+            }
+            start = end as usize;
+        }
+        followed
+    }
+
     #[cfg(test)]
     fn view(&self) -> Groups<'_> {
         Groups { first: &self.first, ends: &self.ends, others: &self.others }

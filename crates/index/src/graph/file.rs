@@ -2,26 +2,31 @@
 //!
 //! | section | elements | what |
 //! |---|---|---|
+//! | `rowsat` | u32 × rows, or none | the row at each place, see `order`; what follows is in the order of places |
 //! | `levels` | u8 × rows | the highest level of each row |
 //! | `links0` | u32 × rows × 2M | neighbours at level 0; a short list ends in `u32::MAX` |
 //! | `links` | u32 × sum of levels × M | neighbours above, row after row, level after level |
 //! | `codes`, `mean` | u8 × rows × stride, f32 × dim | what walks are on, where `space` is `codes` |
+//! | `codes`, `mean`, `directio` | u8 × rows × stride, f32 × dim, u8 × kept × `sq8` stride | see `lean`, where `space` is `lean` |
 //! | `codebook`, `codes`, `codenorm` | see `product` | where `space` is `product` |
 //! | `invnorms` | f32 × rows | COSINE only |
 //! | `dupfirst`, `dupends`, `dupother` | u32 | groups of identical rows |
 //!
-//! Parameters: `M`, `efConstruction`, `entry` (a row, or `none`), `space` (`codes`, `product` or
-//! `vectors`).
+//! Parameters: `M`, `efConstruction`, `entry` (a row, or `none`), `space` (`lean`, `codes`,
+//! `product` or `vectors`), `stride` (of lean codes).
 
 use std::io;
 
-use milvus_kernel::sq8;
+use milvus_kernel::prefetch::CACHE_LINE;
+use milvus_kernel::{lvq4, sq8};
 use milvus_types::{DataType, KeyValue};
 use parking_lot::Mutex;
 
 use crate::container::{self, Container, Header, Tag};
 use crate::error::OpenError;
+use crate::graph::lean::{Lean, Projection};
 use crate::graph::links::{NONE, upper_at};
+use crate::graph::order::places;
 use crate::graph::{Codes, DuplicateSections, Graph};
 use crate::index_type::IndexType;
 use crate::params::{GraphCodes, GraphParams};
@@ -31,11 +36,13 @@ use crate::section::Section;
 use crate::vector_index::VectorIndex;
 use crate::vectors::VectorData;
 
+const ROWS_AT: Tag = *b"rowsat  ";
 const LEVELS: Tag = *b"levels  ";
 const LINKS0: Tag = *b"links0  ";
 const LINKS: Tag = *b"links   ";
 const CODES: Tag = *b"codes   ";
 const MEAN: Tag = *b"mean    ";
+const DIRECTIONS: Tag = *b"directio";
 const NORMS: Tag = *b"invnorms";
 const DUP_FIRST: Tag = *b"dupfirst";
 const DUP_ENDS: Tag = *b"dupends ";
@@ -44,6 +51,7 @@ const DUP_OTHERS: Tag = *b"dupother";
 pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
     let space = match &graph.codes {
         None => "vectors",
+        Some(Codes::Lean(_)) => "lean",
         Some(Codes::Scalar { .. }) => "codes",
         Some(Codes::Product(_)) => "product",
     };
@@ -69,8 +77,17 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
         (DUP_ENDS, graph.duplicates.ends.as_bytes()),
         (DUP_OTHERS, graph.duplicates.others.as_bytes()),
     ];
+    if !graph.places.is_empty() {
+        sections.push((ROWS_AT, graph.rows_at.as_bytes()));
+    }
     match &graph.codes {
         None => {}
+        Some(Codes::Lean(lean)) => {
+            header.params.push(KeyValue::new("stride", lean.stride.to_string()));
+            sections.push((MEAN, lean.projection.mean.as_bytes()));
+            sections.push((DIRECTIONS, lean.projection.directions.as_bytes()));
+            sections.push((CODES, lean.rows.as_bytes()));
+        }
         Some(Codes::Scalar { mean, rows }) => {
             sections.push((MEAN, mean.as_bytes()));
             sections.push((CODES, rows.as_bytes()));
@@ -117,12 +134,21 @@ pub(crate) fn open(
     if !duplicates.view().are_sound(rows) {
         return Err(OpenError::malformed("groups of identical rows make no sense"));
     }
+    // Files from before rows were laid out anew have no such section.
+    let (mut rows_at, mut row_places) = (Section::from(Vec::new()), Vec::new());
+    if container.count::<u32>(ROWS_AT) > 0 {
+        rows_at = container.section(ROWS_AT, rows)?;
+        row_places = places(rows_at.as_slice(), rows)
+            .ok_or_else(|| OpenError::malformed("rows do not lie at one place each"))?;
+    }
     let norms = container.section(NORMS, if metric == Metric::Cosine { rows } else { 0 })?;
     Ok(Graph {
         index_type,
         metric,
         params,
         entry: entry(header, rows)?,
+        rows_at,
+        places: row_places,
         levels,
         upper_at,
         level0,
@@ -148,6 +174,9 @@ fn entry(header: &Header, rows: usize) -> Result<Option<u32>, OpenError> {
 fn codes(container: &Container, vectors: &VectorData) -> Result<Option<Codes>, OpenError> {
     match container.header.text("space")? {
         "vectors" => Ok(None),
+        "lean" if vectors.data_type() != DataType::BinaryVector => {
+            Ok(Some(Codes::Lean(lean(container, vectors)?)))
+        }
         "codes" if vectors.data_type() == DataType::FloatVector => {
             let bytes = sq8::stride(vectors.dim()).saturating_mul(vectors.rows());
             Ok(Some(Codes::Scalar {
@@ -158,6 +187,23 @@ fn codes(container: &Container, vectors: &VectorData) -> Result<Option<Codes>, O
         "product" => Ok(Some(Codes::Product(Product::open(container, vectors)?))),
         other => Err(OpenError::malformed(format!("space is {other}"))),
     }
+}
+
+/// The lean codes in `container`.
+fn lean(container: &Container, vectors: &VectorData) -> Result<Lean, OpenError> {
+    let (dim, stride) = (vectors.dim(), container.header.number("stride")?);
+    if stride == 0 || !stride.is_multiple_of(CACHE_LINE) || dim == 0 {
+        return Err(OpenError::malformed(format!("rows of codes have {stride} bytes")));
+    }
+    let kept = lvq4::capacity(stride).min(dim);
+    Ok(Lean {
+        projection: Projection {
+            mean: container.section(MEAN, dim)?,
+            directions: container.section(DIRECTIONS, kept.saturating_mul(sq8::stride(dim)))?,
+        },
+        rows: container.section(CODES, stride.saturating_mul(vectors.rows()))?,
+        stride,
+    })
 }
 
 fn check_rows(section: &str, links: &[u32], rows: usize) -> Result<(), OpenError> {
@@ -195,7 +241,8 @@ mod tests {
             header.params.retain(|param| param.key != key);
             header.params.push(KeyValue::new(key, value));
         }
-        let tags = [LEVELS, LINKS0, LINKS, NORMS, DUP_FIRST, DUP_ENDS, DUP_OTHERS, MEAN, CODES];
+        let tags =
+            [ROWS_AT, LEVELS, LINKS0, LINKS, NORMS, DUP_FIRST, DUP_ENDS, DUP_OTHERS, MEAN, CODES];
         let mut sections: Vec<(Tag, Vec<u8>)> = tags
             .iter()
             .map(|&tag| {
@@ -220,7 +267,9 @@ mod tests {
             error.unwrap_err().to_string(),
             "index file is malformed: links0 lead to row 60 of 60"
         );
-        let refused: [Vec<u8>; 8] = [
+        let refused: [Vec<u8>; 10] = [
+            altered(ROWS_AT, &|data| data.fill(0), None),
+            altered(ROWS_AT, &|data| data.truncate(8), None),
             altered(LINKS, &|data| data.fill(0x7f), None),
             altered(LEVELS, &|data| data.fill(9), None),
             altered(LEVELS, &|data| data.truncate(59), None),

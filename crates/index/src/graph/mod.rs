@@ -1,19 +1,21 @@
-//! HNSW and AUTOINDEX: a hierarchical graph walked on 8-bit codes, scored on the vectors.
+//! HNSW and AUTOINDEX: a hierarchical graph walked on compact codes, scored on the vectors.
 //!
 //! Every row has a random level; at each level a row is linked to near rows in different
 //! directions. A search descends from the top to the neighbourhood of the query, walks there
 //! best-first keeping `ef` candidates, and computes the exact scores of the best of them. Codes
 //! are used to walk where they tell near rows apart, else the vectors themselves.
 //!
-//! Parts: `links` (the graph), `space` (distances to walk on), `codes`, `duplicates` (rows that
-//! cannot be told apart), `build`, `walk`, `search` (filters, and the choice of how to search),
-//! `file` (sections of the container).
+//! Parts: `links` (the graph), `space` (distances to walk on), `lean` and `codes`, `duplicates` (rows
+//! that cannot be told apart), `build`, `order` (near rows lie side by side), `walk`, `search` (filters,
+//! and the choice of how to search), `file` (sections of the container).
 
 mod build;
 pub(crate) mod codes;
 mod duplicates;
 mod file;
+mod lean;
 mod links;
+pub(crate) mod order;
 mod search;
 pub(crate) mod space;
 mod walk;
@@ -25,7 +27,7 @@ use milvus_kernel::{Bitset, sq8};
 use milvus_types::{DataType, MetricType};
 use parking_lot::Mutex;
 
-use crate::brute::{range_into, row_number};
+use crate::brute::range_into;
 use crate::compare::{Comparer, inverse_norms, query_of};
 use crate::error::BuildError;
 use crate::index_type::IndexType;
@@ -41,9 +43,13 @@ use build::{Builder, level_of, order};
 use codes::{Coder, encode_all, good_enough, mean};
 use duplicates::{Duplicates, Groups};
 pub(crate) use file::open;
+use lean::Lean;
 use links::{GrowingLinks, Layout, Links, upper_at};
 use search::Scratch;
 use space::{RowSpace, Space};
+
+/// The nearest ten rows must be among so many by 8-bit codes.
+const CANDIDATES: usize = 30;
 
 /// A finished graph over the rows of one segment.
 pub(crate) struct Graph {
@@ -51,8 +57,13 @@ pub(crate) struct Graph {
     metric: Metric,
     params: GraphParams,
     vectors: VectorData,
-    /// The row that every walk starts from; `None` where there are no rows.
+    /// The place that every walk starts from; `None` where there are no rows.
     entry: Option<u32>,
+    /// The row at each place; empty where every row lies at its own number. Links lead from place to
+    /// place, and levels and codes are in the order of places.
+    rows_at: Section<u32>,
+    /// The place of each row; empty likewise.
+    places: Vec<u32>,
     levels: Section<u8>,
     upper_at: Vec<u32>,
     level0: Section<u32>,
@@ -67,6 +78,8 @@ pub(crate) struct Graph {
 
 /// The codes of all rows.
 enum Codes {
+    /// 4 bits for each of the leading directions.
+    Lean(Lean),
     /// 8 bits for each dimension, and the mean that vectors are centred by.
     Scalar {
         mean: Section<f32>,
@@ -120,34 +133,50 @@ pub(crate) fn build(
     cancel: &AtomicBool,
 ) -> Result<Graph, BuildError> {
     let norms = inverse_norms(metric, &vectors);
-    let work = Work { params, rows: vectors.rows(), threads, progress, cancel };
+    let rows = vectors.rows();
+    let arranged = vectors.data_type() != DataType::BinaryVector;
+    let mut work = Work { params, rows, threads, arranged, progress, cancel };
+    let lean = match vectors.data_type() {
+        DataType::BinaryVector => None,
+        _ => Lean::build(metric, &vectors, threads, cancel),
+    };
+    if cancel.load(Relaxed) {
+        return Err(BuildError::Cancelled);
+    }
     let mut codes = None;
-    if let VectorData::Float(floats) = &vectors {
+    if let (None, VectorData::Float(floats)) = (&lean, &vectors) {
         let mean = mean(metric, floats);
         let coded = encode_all(Coder { metric, mean: &mean }, floats, threads);
         if cancel.load(Relaxed) {
             return Err(BuildError::Cancelled);
         }
-        if good_enough(&codes::space(&coded, metric, floats.dim()), metric, floats) {
+        if good_enough(&codes::space(&coded, metric, floats.dim()), metric, &vectors, CANDIDATES) {
             codes = Some((mean, coded));
         }
     }
-    let built = if let Some((_, coded)) = &codes {
+    let built = if let Some((lean, forms)) = &lean {
+        let duplicates = Duplicates::find(lean.rows.as_slice(), lean.stride);
+        work.link(&lean.space(forms, metric), &duplicates)?
+    } else if let Some((_, coded)) = &codes {
         let space = codes::space(coded, metric, vectors.dim());
         work.link(&space, &Duplicates::find(coded, space.stride))?
     } else {
+        work.arranged = matches!(params.codes, GraphCodes::Product(_));
         let space = RowSpace { metric, rows: vectors.view(), inverse_norms: &norms };
         let (bytes, width) = vectors.fixed_bytes().unwrap_or((&[], 1));
         work.link(&space, &Duplicates::find(bytes, width))?
     };
-    let codes = match &params.codes {
-        GraphCodes::Best => {
-            codes.map(|(mean, rows)| Codes::Scalar { mean: mean.into(), rows: rows.into() })
+    let rows_at = &built.rows_at;
+    let codes = match (&params.codes, lean, codes) {
+        (GraphCodes::Product(params), _, _) => {
+            Some(Codes::Product(Product::build(metric, &vectors, rows_at, params, threads, cancel)))
         }
-        GraphCodes::Product(params) => {
-            let all: Vec<u32> = (0..vectors.rows()).map(row_number).collect();
-            Some(Codes::Product(Product::build(metric, &vectors, &all, params, threads, cancel)))
+        (GraphCodes::Best, Some((lean, _)), _) => Some(Codes::Lean(lean.in_order(rows_at))),
+        (GraphCodes::Best, None, Some((mean, coded))) => {
+            let rows = order::in_order(&coded, sq8::stride(vectors.dim()), rows_at);
+            Some(Codes::Scalar { mean: mean.into(), rows: rows.into() })
         }
+        (GraphCodes::Best, None, None) => None,
     };
     if cancel.load(Relaxed) {
         return Err(BuildError::Cancelled);
@@ -157,6 +186,8 @@ pub(crate) fn build(
         metric,
         params: *params,
         entry: built.entry,
+        rows_at: built.rows_at.into(),
+        places: built.places,
         levels: built.levels.into(),
         upper_at: built.upper_at,
         level0: built.level0.into(),
@@ -174,6 +205,8 @@ struct Work<'a> {
     params: &'a GraphParams,
     rows: usize,
     threads: usize,
+    /// Whether rows are laid out anew.
+    arranged: bool,
     progress: &'a (dyn Fn(usize, usize) + Sync),
     cancel: &'a AtomicBool,
 }
@@ -181,6 +214,8 @@ struct Work<'a> {
 /// What linking makes.
 struct Linked {
     entry: Option<u32>,
+    rows_at: Vec<u32>,
+    places: Vec<u32>,
     levels: Vec<u8>,
     upper_at: Vec<u32>,
     level0: Vec<u32>,
@@ -210,10 +245,31 @@ impl Work<'_> {
             cancel: self.cancel,
         };
         builder.run(self.threads)?;
-        let (level0, upper) = links.finish();
         let entry = order.first().copied();
         let duplicates = duplicates.clone();
-        Ok(Linked { entry, levels, upper_at, level0, upper, duplicates })
+        let Some(entry) = entry.filter(|_| self.arranged) else {
+            let (level0, upper) = links.finish();
+            let (rows_at, places) = (Vec::new(), Vec::new());
+            return Ok(Linked {
+                entry,
+                rows_at,
+                places,
+                levels,
+                upper_at,
+                level0,
+                upper,
+                duplicates,
+            });
+        };
+        let followed = duplicates.followed(self.rows);
+        let rows_at = order::arrange(space, &links, &levels, entry, &followed, self.threads);
+        let places = order::places(&rows_at, self.rows).unwrap_or_default();
+        let (level0, upper) = links.finish();
+        let (level0, upper) = order::relink(&level0, &upper, layout, &rows_at, &places);
+        let levels = order::in_order(&levels, 1, &rows_at);
+        let (upper_at, _) = links::upper_at(&levels);
+        let entry = places.get(entry as usize).copied();
+        Ok(Linked { entry, rows_at, places, levels, upper_at, level0, upper, duplicates })
     }
 }
 
@@ -283,6 +339,7 @@ impl VectorIndex for Graph {
     fn memory_bytes(&self) -> u64 {
         let codes = match &self.codes {
             None => 0,
+            Some(Codes::Lean(lean)) => lean.bytes(),
             Some(Codes::Scalar { mean, rows }) => mean.bytes() + rows.bytes(),
             Some(Codes::Product(product)) => product.bytes(),
         };
@@ -290,6 +347,8 @@ impl VectorIndex for Graph {
             + self.upper.bytes()
             + self.levels.bytes()
             + size_of_val(self.upper_at.as_slice()) as u64
+            + self.rows_at.bytes()
+            + size_of_val(self.places.as_slice()) as u64
             + codes
             + self.inverse_norms.bytes()
             + self.duplicates.first.bytes()

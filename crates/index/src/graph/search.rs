@@ -8,9 +8,10 @@
 
 use milvus_kernel::{Bitset, Scored, TopK, sq8};
 
-use crate::brute::scan;
+use crate::brute::{row_number, scan};
 use crate::compare::{Comparer, query_of};
 use crate::graph::codes::{self, Coder};
+use crate::graph::lean::Buffers;
 use crate::graph::space::Target;
 use crate::graph::walk::Walk;
 use crate::graph::{Codes, Graph};
@@ -35,6 +36,7 @@ pub(crate) struct Scratch {
     walk: Walk,
     centred: Vec<f32>,
     coded: Vec<u8>,
+    lean: Buffers,
     found: Vec<Scored>,
     rows: Vec<u32>,
     distances: Vec<f32>,
@@ -59,8 +61,14 @@ fn reuse(kept: &mut Option<TopK>, k: usize) -> TopK {
 const ROUGH: usize = 8;
 
 /// How many candidates get exact scores to find the best `k`.
-fn reranked(k: usize) -> usize {
-    k + k / 2 + 16
+fn reranked(k: usize, ef: usize) -> usize {
+    k + k / 2 + 8 + ef / 16
+}
+
+/// The row at `place`; see [`crate::graph::order`].
+#[inline]
+fn row_at(rows_at: &[u32], place: u32) -> u32 {
+    rows_at.get(place as usize).copied().unwrap_or(place)
 }
 
 /// See [`crate::VectorIndex::search`].
@@ -89,7 +97,7 @@ pub(crate) fn search(
         query: query_of(Comparer::new(graph.metric, query, graph.vectors.view(), norms)),
         k,
         ef: ef.max(k).min(rows),
-        reranked: if rough { ef } else { reranked(k) },
+        reranked: if rough { ef } else { reranked(k, ef) },
         live,
         live_count,
     };
@@ -102,6 +110,12 @@ pub(crate) fn search(
         let space = codes::space(rows.as_slice(), graph.metric, query.len());
         search.run(&space.query(&coded), true, entry, scratch, &mut best);
         scratch.coded = coded;
+    } else if let Some(Codes::Lean(lean)) = &graph.codes {
+        widen(graph.metric, query, &mut scratch.centred);
+        let mut buffers = std::mem::take(&mut scratch.lean);
+        let target = lean.query(graph.metric, &scratch.centred, &mut buffers);
+        search.run(&target, true, entry, scratch, &mut best);
+        scratch.lean = buffers;
     } else if let Some(Codes::Product(product)) = &graph.codes {
         widen(graph.metric, query, &mut scratch.centred);
         let target = product.query(graph.metric, &scratch.centred);
@@ -186,9 +200,11 @@ impl Search<'_> {
     fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) -> bool {
         let links = self.graph.links();
         let groups = self.graph.duplicates.view();
+        let rows_at = self.graph.rows_at.as_slice();
         let mut wide = reuse(&mut scratch.wide, self.ef);
         let budget = self.live_count.max(WALK_COST * self.ef);
-        let wanted = |row| self.live.is_none_or(|live| groups.any_live(row, live));
+        let wanted =
+            |place| self.live.is_none_or(|live| groups.any_live(row_at(rows_at, place), live));
         let done = scratch.walk.nearest_wanted(target, &links, start, budget, wanted, &mut wide);
         wide.drain_sorted(&mut scratch.found);
         scratch.wide = Some(wide);
@@ -204,8 +220,9 @@ impl Search<'_> {
     fn rerank(&self, linked: bool, scratch: &mut Scratch, best: &mut TopK) {
         let groups = self.graph.duplicates.view();
         let Scratch { found, rows, distances, .. } = scratch;
+        let rows_at = self.graph.rows_at.as_slice();
         rows.clear();
-        for row in found.iter().map(|scored| scored.row()) {
+        for row in found.iter().map(|scored| row_at(rows_at, scored.row())) {
             if rows.len() >= self.reranked {
                 break;
             }
@@ -223,7 +240,7 @@ impl Search<'_> {
         }
     }
 
-    /// Puts the live rows of the best codes into `scratch.found`, best first.
+    /// Puts the places of the live rows with the best codes into `scratch.found`, best first.
     fn scan_codes(&self, target: &impl Target, scratch: &mut Scratch) {
         const CHUNK: usize = 256;
         let mut wide = reuse(&mut scratch.wide, self.reranked.max(self.ef.min(self.k * 4)));
@@ -239,6 +256,7 @@ impl Search<'_> {
         };
         rows.clear();
         let count = self.graph.vectors.rows();
+        let places = self.graph.places.as_slice();
         let words = count.div_ceil(64);
         for word in 0..words {
             let mut bits =
@@ -247,7 +265,7 @@ impl Search<'_> {
                 let row = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 if row < count {
-                    rows.push(crate::brute::row_number(row));
+                    rows.push(places.get(row).copied().unwrap_or_else(|| row_number(row)));
                     if rows.len() == CHUNK {
                         flush(rows);
                     }

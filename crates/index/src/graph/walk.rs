@@ -12,7 +12,7 @@ use crate::graph::links::Adjacency;
 use crate::graph::space::Target;
 
 /// Neighbours whose data is asked for while the list is still being read.
-const PREFETCHED: usize = 8;
+const PREFETCHED: usize = 64;
 
 /// The memory of one walk at a time.
 #[derive(Default)]
@@ -62,7 +62,7 @@ impl Walk {
         }
     }
 
-    /// Takes the unvisited neighbours of `row` and computes their distances.
+    /// Takes the unvisited neighbours of `row`.
     #[inline]
     fn expand(&mut self, target: &impl Target, links: &impl Adjacency, level: usize, row: u32) {
         let Self { visited, ids, .. } = self;
@@ -75,6 +75,11 @@ impl Walk {
                 ids.push(neighbour);
             }
         });
+    }
+
+    /// Computes the distances of the rows taken.
+    #[inline]
+    fn measure(&mut self, target: &impl Target) {
         self.distances.resize(self.ids.len(), 0.0);
         target.distances(&self.ids, &mut self.distances);
         self.computed += self.ids.len();
@@ -98,8 +103,12 @@ impl Walk {
         let mut next = 0;
         while let Some(row) = self.pool.take(&mut next) {
             self.expand(target, links, level, row);
+            self.measure(target);
             for (&id, &distance) in self.ids.iter().zip(&self.distances) {
                 if let Some(at) = self.pool.insert(Scored::new(distance, id)) {
+                    if at <= next {
+                        links.prefetch(id);
+                    }
                     next = next.min(at);
                 }
             }
@@ -135,6 +144,7 @@ impl Walk {
                 break;
             }
             self.expand(target, links, 0, nearest.row());
+            self.measure(target);
             for (&id, &distance) in self.ids.iter().zip(&self.distances) {
                 let scored = Scored::new(distance, id);
                 if scored < results.bound() {

@@ -1,85 +1,96 @@
-//! What lists find candidates by: nothing, 8-bit codes, product codes (`crate::product`), or single
-//! bits (`bits`).
+//! What lists find candidates by: nothing, 8-bit codes, product codes (`blocks`), or single bits
+//! (`signs`).
 //!
 //! Vectors are normalised first where the metric is cosine, so that Euclidean distance orders them
 //! alike.
 
 use std::sync::atomic::AtomicBool;
 
-use milvus_kernel::sq8;
+use milvus_kernel::{TopK, distance, fastscan, sq8};
 
-use super::bits::{BitQuery, FACTS, encode, padded};
+use super::blocks::{Lists, ProductLists, ProductListsQuery};
 use super::kmeans::{Centroids, in_parts, widen};
-use crate::graph::codes::Coder;
-use crate::graph::space::Target;
+use super::signs::{Signs, SignsQuery, encode, parts};
+use crate::brute::row_number;
+use crate::graph::codes::{Coder, good_enough};
+use crate::graph::order::in_order;
+use crate::graph::space::{CodeSpace, factor};
 use crate::params::IvfCodes;
-use crate::product::{Product, ProductQuery};
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vectors::{VectorData, VectorRef};
+
+/// The nearest ten rows must be among so many by 8-bit codes, or lists of vectors have none.
+const CANDIDATES: usize = 20;
+/// Vectors of so many dimensions need one `k` of candidates more than those of infinitely many.
+const SIGNS: usize = 512;
+/// Codes that are compared at a time.
+const CHUNK: usize = 256;
 
 /// The codes of all rows, in the order of the lists.
 pub(super) enum Codes {
     None,
     Sq8 { mean: Section<f32>, rows: Section<u8> },
-    Product(Product),
-    Bits { rows: Section<u8>, facts: Section<f32> },
+    Product(ProductLists),
+    Signs(Signs),
 }
 
 /// A query ready to be compared with codes.
 pub(super) enum CodedQuery<'a> {
     Sq8 { row: Vec<u8>, factor: f32, codes: &'a [u8] },
-    Product(ProductQuery<'a>),
-    Bits(BitQuery<'a>),
+    Product(ProductListsQuery<'a>),
+    Signs { query: SignsQuery<'a>, metric: Metric, floats: &'a [f32] },
 }
 
 impl Codes {
-    /// Encodes the rows of `order`, whose lists are those of `nearest`.
+    /// Encodes the rows of `order`, whose lists are those of `nearest` and end at `ends`.
     pub(super) fn build(
         codes: IvfCodes,
         metric: Metric,
         vectors: &VectorData,
-        (order, nearest, centroids): (&[u32], &[u32], &Centroids),
+        (order, nearest, ends, centroids): (&[u32], &[u32], &[u32], &Centroids),
         threads: usize,
         cancel: &AtomicBool,
     ) -> Self {
         match codes {
-            IvfCodes::Vectors => Self::None,
+            IvfCodes::Vectors => match centroids {
+                Centroids::Bits { .. } => Self::None,
+                Centroids::Floats { .. } => vectors_or_codes(metric, vectors, order, threads),
+            },
             IvfCodes::Sq8 => {
                 let mean = mean(metric, vectors);
                 let rows = encode_sq8(metric, &mean, vectors, order, threads);
                 Self::Sq8 { mean: mean.into(), rows: rows.into() }
             }
             IvfCodes::Product(params) => {
-                Self::Product(Product::build(metric, vectors, order, &params, threads, cancel))
+                let lists = (order, ends);
+                let built = ProductLists::build(metric, vectors, lists, &params, threads, cancel);
+                Self::Product(built)
             }
             IvfCodes::Bits => {
-                let width = padded(vectors.dim()) / 8;
-                let part = |range: std::ops::Range<usize>| {
-                    let mut codes = vec![0; range.len() * width];
-                    let mut facts = Vec::with_capacity(range.len() * FACTS);
-                    let (mut floats, mut buffer) = (Vec::new(), Vec::new());
-                    for (&row, code) in order[range].iter().zip(codes.chunks_exact_mut(width)) {
-                        widen(metric, vectors.row(row as usize), &mut floats);
-                        let centroid = centroids.floats(nearest[row as usize] as usize);
-                        facts.extend(encode(&floats, centroid, &mut buffer, code));
-                    }
-                    (codes, facts)
-                };
-                let (rows, facts): (Vec<_>, Vec<_>) =
-                    in_parts(order.len(), threads, part).into_iter().unzip();
-                Self::Bits { rows: rows.concat().into(), facts: facts.concat().into() }
+                Self::Signs(signs(metric, vectors, (order, nearest, ends, centroids), threads))
             }
         }
     }
 
-    /// How many times `k` candidates get exact scores at the least.
-    pub(super) fn breadth(&self) -> f32 {
+    /// How many candidates get exact scores to find the best `k`, where a search asks for
+    /// `refine_k` times `k`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "float to integer casts saturate, and what is refined is at least 1"
+    )]
+    pub(super) fn reranked(&self, k: usize, refine_k: f32) -> usize {
+        let asked = (k as f32 * refine_k) as usize;
         match self {
-            Self::None => 1.0,
-            Self::Sq8 { .. } => 2.0,
-            Self::Product(_) => 4.0,
-            Self::Bits { .. } => 8.0,
+            Self::None => k,
+            Self::Sq8 { .. } => asked.max(k + k / 4).saturating_add(8),
+            Self::Product(_) => asked.max(k * 4).saturating_add(32),
+            // Fewer signs say less.
+            Self::Signs(signs) => {
+                let dim = signs.mean.as_slice().len().max(1);
+                asked.max(k * (4 + SIGNS / dim)).saturating_add(32)
+            }
         }
     }
 
@@ -88,7 +99,16 @@ impl Codes {
             Self::None => 0,
             Self::Sq8 { mean, rows } => mean.bytes() + rows.bytes(),
             Self::Product(product) => product.bytes(),
-            Self::Bits { rows, facts } => rows.bytes() + facts.bytes(),
+            Self::Signs(signs) => signs.bytes(),
+        }
+    }
+
+    /// Rows of the blocks that codes lie in, where they do.
+    pub(super) fn block(&self) -> usize {
+        match self {
+            Self::None | Self::Sq8 { .. } => 1,
+            Self::Product(product) => product.block(),
+            Self::Signs(_) => fastscan::BLOCK,
         }
     }
 
@@ -100,32 +120,46 @@ impl Codes {
                 let mut row = vec![0; sq8::stride(floats.len())];
                 let coder = Coder { metric: coded_metric(metric), mean: mean.as_slice() };
                 coder.encode(floats, &mut Vec::new(), &mut row);
-                let factor = if metric == Metric::Ip { -1.0 } else { -2.0 };
-                Some(CodedQuery::Sq8 { row, factor, codes: rows.as_slice() })
+                Some(CodedQuery::Sq8 { row, factor: factor(metric), codes: rows.as_slice() })
             }
             Self::Product(product) => Some(CodedQuery::Product(product.query(metric, floats))),
-            Self::Bits { rows, facts } => {
-                let bits = BitQuery::new(metric, floats, rows.as_slice(), facts.as_slice());
-                Some(CodedQuery::Bits(bits))
+            Self::Signs(signs) => {
+                Some(CodedQuery::Signs { query: signs.query(floats), metric, floats })
             }
         }
     }
 }
 
 impl CodedQuery<'_> {
-    /// Turns to the codes of `list`.
-    pub(super) fn enter(&mut self, centroids: &Centroids, list: usize) {
-        if let Self::Bits(query) = self {
-            query.enter(centroids.floats(list));
-        }
-    }
-
-    /// Distances to the codes at `places`, of the list that was entered, roughly.
-    pub(super) fn distances(&self, places: &[u32], out: &mut [f32]) {
+    /// Offers the live rows of `list` to `top`, by roughly their distance.
+    pub(super) fn scan(
+        &self,
+        (lists, centroids, list): (&Lists<'_>, &Centroids, usize),
+        is_live: impl Fn(u32) -> bool,
+        top: &mut TopK,
+    ) {
         match self {
-            Self::Sq8 { row, factor, codes } => sq8::gather(row, codes, places, *factor, out),
-            Self::Product(query) => query.distances(places, out),
-            Self::Bits(query) => query.distances(places, out),
+            Self::Sq8 { row, factor, codes } => {
+                let range = lists.range(list);
+                let mut distances = [0.0; CHUNK];
+                let codes = &codes[range.start * row.len()..range.end * row.len()];
+                let chunks = codes.chunks(CHUNK * row.len());
+                for (codes, rows) in chunks.zip(lists.rows[range].chunks(CHUNK)) {
+                    let distances = &mut distances[..rows.len()];
+                    sq8::block(row, codes, *factor, distances);
+                    super::blocks::push_block(rows, distances, &is_live, top);
+                }
+            }
+            Self::Product(query) => query.scan(lists, list, is_live, top),
+            Self::Signs { query, metric, floats } => {
+                let centroid = centroids.floats(list);
+                let apart = if *metric == Metric::Ip {
+                    -distance::ip(floats, centroid)
+                } else {
+                    distance::l2(floats, centroid)
+                };
+                query.scan(lists, list, apart, is_live, top);
+            }
         }
     }
 }
@@ -133,6 +167,47 @@ impl CodedQuery<'_> {
 /// Widened vectors are normalised already.
 fn coded_metric(metric: Metric) -> Metric {
     if metric == Metric::Ip { Metric::Ip } else { Metric::L2 }
+}
+
+/// 8-bit codes where they tell near rows apart: a quarter of the bytes to read, and candidates get
+/// exact scores.
+fn vectors_or_codes(metric: Metric, vectors: &VectorData, order: &[u32], threads: usize) -> Codes {
+    let stride = sq8::stride(vectors.dim());
+    let all: Vec<u32> = (0..vectors.rows()).map(row_number).collect();
+    let mean = mean(metric, vectors);
+    let rows = encode_sq8(metric, &mean, vectors, &all, threads);
+    let space = CodeSpace { codes: &rows, stride, factor: factor(metric) };
+    if good_enough(&space, metric, vectors, CANDIDATES) {
+        let rows = in_order(&rows, stride, order);
+        return Codes::Sq8 { mean: mean.into(), rows: rows.into() };
+    }
+    Codes::None
+}
+
+/// The signs of the rows of `order`.
+fn signs(
+    metric: Metric,
+    vectors: &VectorData,
+    (order, nearest, ends, centroids): (&[u32], &[u32], &[u32], &Centroids),
+    threads: usize,
+) -> Signs {
+    let (mean, width) = (mean(metric, vectors), parts(vectors.dim()));
+    let part = |range: std::ops::Range<usize>| {
+        let mut codes = vec![0; range.len() * width];
+        let mut facts = Vec::with_capacity(range.len() * super::signs::FACTS);
+        let (mut floats, mut buffer) = (Vec::new(), Vec::new());
+        for (&row, code) in order[range].iter().zip(codes.chunks_exact_mut(width)) {
+            widen(metric, vectors.row(row as usize), &mut floats);
+            let centroid = centroids.floats(nearest[row as usize] as usize);
+            facts.extend(encode(metric, &floats, centroid, &mean, &mut buffer, code));
+        }
+        (codes, facts)
+    };
+    let (codes, facts): (Vec<_>, Vec<_>) = in_parts(order.len(), threads, part).into_iter().unzip();
+    let lists = Lists::new(order, ends, fastscan::BLOCK);
+    let bytes = fastscan::block_bytes(width);
+    let blocks = lists.pack(&codes.concat(), width, bytes, fastscan::set);
+    Signs { mean: mean.into(), blocks: blocks.into(), facts: facts.concat().into() }
 }
 
 fn mean(metric: Metric, vectors: &VectorData) -> Vec<f32> {

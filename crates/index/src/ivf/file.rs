@@ -6,24 +6,25 @@
 //! | `listends` | u32 × nlist | where each list ends in `listrows` |
 //! | `listrows` | u32 × rows | the rows of each list, list after list |
 //! | `mean`, `codes` | f32 × dim, u8 × rows × stride | where `codes` is `sq8` |
-//! | `codes`, `facts` | u8 × rows × width, f32 × rows × 3 | where `codes` is `bits` |
-//! | `codebook`, `codes`, `codenorm` | see `product` | where `codes` is `product` |
+//! | `mean`, `blocks`, `facts` | f32 × dim, blocks of 32 rows, f32 × rows × 2 | see `signs`, where `codes` is `signs` |
+//! | `codebook`, `blocks` | f32 × m × names × dim / m, blocks of 32 or 64 rows | see `blocks`, where `codes` is `blocks` |
 //!
-//! Parameters: `nlist`, `codes` (`vectors`, `sq8`, `bits` or `product`).
+//! Parameters: `nlist`, `codes` (`vectors`, `sq8`, `signs` or `blocks`); of `blocks` also `parts`,
+//! `names` and `bits`.
 
 use std::io;
 
-use milvus_kernel::{Bitset, sq8};
+use milvus_kernel::{Bitset, fastscan, sq8};
 use milvus_types::{DataType, KeyValue};
 
 use super::Ivf;
-use super::bits::{FACTS, padded};
+use super::blocks::ProductLists;
 use super::codes::Codes;
 use super::kmeans::Centroids;
+use super::signs::{FACTS, Signs, parts};
 use crate::container::{self, Container, Header, Tag};
 use crate::error::OpenError;
 use crate::index_type::IndexType;
-use crate::product::Product;
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::VectorIndex;
@@ -34,6 +35,8 @@ const ENDS: Tag = *b"listends";
 const ROWS: Tag = *b"listrows";
 const MEAN: Tag = *b"mean    ";
 const CODES: Tag = *b"codes   ";
+const BOOK: Tag = *b"codebook";
+const BLOCKS: Tag = *b"blocks  ";
 const FACTS_OF: Tag = *b"facts   ";
 
 pub(super) fn write(index: &Ivf, out: &mut dyn io::Write) -> io::Result<()> {
@@ -50,14 +53,20 @@ pub(super) fn write(index: &Ivf, out: &mut dyn io::Write) -> io::Result<()> {
             sections.extend([(MEAN, mean.as_bytes()), (CODES, rows.as_bytes())]);
         }
         Codes::Product(product) => {
-            params.push(KeyValue::new("codes", "product"));
-            let (more, parts) = product.parts(index.dim());
-            params.extend(more);
-            sections.extend(parts);
+            let names = product.book.as_slice().len() / index.dim().max(1);
+            params.push(KeyValue::new("codes", "blocks"));
+            params.push(KeyValue::new("parts", product.m.to_string()));
+            params.push(KeyValue::new("names", names.to_string()));
+            params.push(KeyValue::new("bits", product.bits.to_string()));
+            sections.extend([(BOOK, product.book.as_bytes()), (BLOCKS, product.blocks.as_bytes())]);
         }
-        Codes::Bits { rows, facts } => {
-            params.push(KeyValue::new("codes", "bits"));
-            sections.extend([(CODES, rows.as_bytes()), (FACTS_OF, facts.as_bytes())]);
+        Codes::Signs(signs) => {
+            params.push(KeyValue::new("codes", "signs"));
+            sections.extend([
+                (MEAN, signs.mean.as_bytes()),
+                (BLOCKS, signs.blocks.as_bytes()),
+                (FACTS_OF, signs.facts.as_bytes()),
+            ]);
         }
     }
     let header = Header {
@@ -92,11 +101,11 @@ pub(crate) fn open(
     {
         return Err(OpenError::malformed("bits have no codes"));
     }
-    let codes = codes(container, &vectors)?;
+    let codes = codes(container, &vectors, lists)?;
     Ok(Ivf { index_type, metric, vectors, centroids, ends, rows: list_rows, codes })
 }
 
-fn codes(container: &Container, vectors: &VectorData) -> Result<Codes, OpenError> {
+fn codes(container: &Container, vectors: &VectorData, lists: usize) -> Result<Codes, OpenError> {
     let (rows, dim) = (vectors.rows(), vectors.dim());
     match container.header.text("codes")? {
         "vectors" => Ok(Codes::None),
@@ -104,13 +113,40 @@ fn codes(container: &Container, vectors: &VectorData) -> Result<Codes, OpenError
             mean: container.section(MEAN, dim)?,
             rows: container.section(CODES, product(rows, sq8::stride(dim))?)?,
         }),
-        "bits" => Ok(Codes::Bits {
-            rows: container.section(CODES, product(rows, padded(dim) / 8)?)?,
-            facts: container.section(FACTS_OF, product(rows, FACTS)?)?,
-        }),
-        "product" => Product::open(container, vectors).map(Codes::Product),
+        "signs" => {
+            let blocks = rows / fastscan::BLOCK + lists;
+            Ok(Codes::Signs(Signs {
+                mean: container.section(MEAN, dim)?,
+                blocks: container
+                    .section(BLOCKS, product(blocks, fastscan::block_bytes(parts(dim)))?)?,
+                facts: container.section(FACTS_OF, product(rows, FACTS)?)?,
+            }))
+        }
+        "blocks" => blocks(container, vectors, lists).map(Codes::Product),
         other => Err(OpenError::malformed(format!("codes are {other}"))),
     }
+}
+
+/// The product codes in `container`.
+fn blocks(
+    container: &Container,
+    vectors: &VectorData,
+    lists: usize,
+) -> Result<ProductLists, OpenError> {
+    let number = |key| container.header.number(key);
+    let (m, names, bits) = (number("parts")?, number("names")?, number("bits")?);
+    let (rows, dim) = (vectors.rows(), vectors.dim());
+    let fits = m > 0 && dim.is_multiple_of(m) && matches!(bits, 4 | 8);
+    if !fits || names == 0 || names > 1 << bits {
+        return Err(OpenError::malformed(format!(
+            "{dim} dimensions in {m} parts of {names} names in {bits} bits"
+        )));
+    }
+    let book = container.section(BOOK, product(names, dim)?)?;
+    let mut read = ProductLists { m, bits, book, blocks: Vec::new().into() };
+    let blocks = rows / read.block() + lists;
+    read.blocks = container.section(BLOCKS, product(blocks, read.block_bytes())?)?;
+    Ok(read)
 }
 
 /// Checks that the lists hold every row once.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use milvus_kernel::narrow::Narrow;
-use milvus_kernel::{Scored, binary, distance};
+use milvus_kernel::{Scored, binary, distance, many};
 
 use crate::brute::row_number;
 use crate::score::Metric;
@@ -18,6 +18,8 @@ use crate::vectors::{VectorData, VectorRef, View};
 /// Rows that are sampled for each list, and in all.
 pub(super) const SAMPLE_OF_A_LIST: usize = 64;
 pub(super) const MOST_SAMPLED: usize = 1 << 17;
+/// Rows that are compared with all centroids at a time.
+const TILE: usize = 64;
 /// How often centroids are moved.
 const ROUNDS: usize = 8;
 
@@ -131,26 +133,34 @@ impl Centroids {
         cancel: &AtomicBool,
     ) -> Vec<u32> {
         let part = |range: std::ops::Range<usize>| -> Vec<u32> {
-            let mut floats = Vec::new();
-            let mut distances = vec![0.0; self.len()];
-            range
-                .map(|row| {
-                    if cancel.load(Relaxed) {
-                        return 0;
-                    }
-                    match self {
-                        Self::Floats { values, .. } => {
+            match self {
+                Self::Floats { values, dim } => {
+                    let mut found = Vec::with_capacity(range.len());
+                    let mut nearest = Nearest::new(values.as_slice(), *dim);
+                    let (mut floats, mut rows) = (Vec::new(), Vec::with_capacity(TILE * dim));
+                    for start in range.clone().step_by(TILE) {
+                        if cancel.load(Relaxed) {
+                            return vec![0; range.len()];
+                        }
+                        rows.clear();
+                        for row in start..range.end.min(start + TILE) {
                             widen(metric, vectors.row(row), &mut floats);
-                            distance::l2_rows(&floats, values.as_slice(), &mut distances);
+                            rows.extend_from_slice(&floats);
                         }
-                        Self::Bits { bytes, width } => {
-                            let row = vectors.row(row).bytes();
-                            bit_distances(metric, row, bytes.as_slice(), *width, &mut distances);
-                        }
+                        nearest.of(&rows, &mut found);
                     }
-                    nearest(&distances)
-                })
-                .collect()
+                    found
+                }
+                Self::Bits { bytes, width } => {
+                    let mut distances = vec![0.0; self.len()];
+                    let list = |row| {
+                        let row = vectors.row(row).bytes();
+                        bit_distances(metric, row, bytes.as_slice(), *width, &mut distances);
+                        nearest(&distances)
+                    };
+                    range.map(list).collect()
+                }
+            }
         };
         in_parts(vectors.rows(), threads, part).concat()
     }
@@ -180,6 +190,35 @@ impl Centroids {
             lists.map(|(list, &distance)| Scored::new(distance, row_number(list))).collect();
         ranked.sort_unstable();
         ranked
+    }
+}
+
+/// Finds the nearest of some centroids for many rows at a time.
+struct Nearest<'a> {
+    centroids: &'a [f32],
+    dim: usize,
+    /// Half the squared length of each centroid.
+    halves: Vec<f32>,
+    products: Vec<f32>,
+}
+
+impl<'a> Nearest<'a> {
+    fn new(centroids: &'a [f32], dim: usize) -> Self {
+        let halves = centroids.chunks_exact(dim.max(1)).map(|c| distance::norm_squared(c) / 2.0);
+        Self { centroids, dim, halves: halves.collect(), products: Vec::new() }
+    }
+
+    /// Adds the nearest centroid of each of `rows` to `found`.
+    ///
+    /// The nearest has the largest inner product less half its squared length.
+    fn of(&mut self, rows: &[f32], found: &mut Vec<u32>) {
+        let count = rows.len() / self.dim.max(1);
+        self.products.resize(count * self.halves.len(), 0.0);
+        many::ip(rows, self.centroids, self.dim, &mut self.products);
+        for products in self.products.chunks_exact_mut(self.halves.len().max(1)) {
+            products.iter_mut().zip(&self.halves).for_each(|(p, half)| *p = half - *p);
+            found.push(nearest(products));
+        }
     }
 }
 
@@ -217,13 +256,12 @@ pub(crate) fn train_floats(
             break;
         }
         let part = |range: std::ops::Range<usize>| -> Vec<u32> {
-            let mut distances = vec![0.0; lists];
-            range
-                .map(|n| {
-                    distance::l2_rows(row(n), &centroids, &mut distances);
-                    nearest(&distances)
-                })
-                .collect()
+            let mut found = Vec::with_capacity(range.len());
+            let mut nearest = Nearest::new(&centroids, dim);
+            for rows in sample[range.start * dim..range.end * dim].chunks(TILE * dim) {
+                nearest.of(rows, &mut found);
+            }
+            found
         };
         let assigned = in_parts(rows, threads, part).concat();
         let mut sums = vec![0.0f64; lists * dim];

@@ -2,16 +2,17 @@
 //!
 //! Centroids are trained on a sample (`kmeans`). What a list holds beside its row numbers is for the
 //! family to say (`codes`): nothing, so that the vectors themselves are compared; 8-bit codes;
-//! product codes; or single bits. Rows found by code get exact scores. A search goes on past `nprobe` lists until
+//! product codes (`blocks`); or single bits (`signs`). Rows found by code get exact scores. A search goes on past `nprobe` lists until
 //! it has seen `k` live rows, and a range search compares with all.
 //!
 //! Not here: sections of the container (`file`).
 
-mod bits;
+mod blocks;
 mod codes;
 mod file;
 pub(crate) mod kmeans;
 mod search;
+mod signs;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -54,10 +55,10 @@ pub(crate) struct Ivf {
 /// Bytes of memory that building takes at its peak, without the vectors.
 pub(crate) fn estimate_bytes(params: &IvfParams, rows: usize, dim: usize) -> u64 {
     let code = match params.codes {
-        IvfCodes::Vectors => 0,
-        IvfCodes::Sq8 => milvus_kernel::sq8::stride(dim),
-        IvfCodes::Product(params) => params.m * params.stages + 4,
-        IvfCodes::Bits => bits::padded(dim) / 8 + bits::FACTS * 4,
+        IvfCodes::Vectors => milvus_kernel::sq8::stride(dim) * 2,
+        IvfCodes::Sq8 => milvus_kernel::sq8::stride(dim) * 2,
+        IvfCodes::Product(params) => params.m * 3 + 4,
+        IvfCodes::Bits => signs::parts(dim) * 2 + signs::parts(dim) / 2 + signs::FACTS * 8,
     };
     let sample = rows.min(params.nlist * kmeans::SAMPLE_OF_A_LIST).min(kmeans::MOST_SAMPLED);
     let (rows, dim) = (rows as u64, dim as u64);
@@ -90,7 +91,7 @@ pub(crate) fn build(
         *count = end;
     }
     let codes = {
-        let lists = (&*order, &*nearest, &centroids);
+        let lists = (&*order, &*nearest, &*ends, &centroids);
         Codes::build(params.codes, metric, &vectors, lists, threads, cancel)
     };
     if cancel.load(Relaxed) {

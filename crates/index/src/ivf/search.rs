@@ -3,27 +3,18 @@
 use milvus_kernel::{Bitset, Scored, TopK};
 
 use super::Ivf;
+use super::blocks::Lists;
 use super::codes::floats_of;
-use crate::brute::{row_number, search_into};
+use crate::brute::search_into;
 use crate::compare::{Comparer, query_of};
 use crate::params::SearchParams;
 use crate::vector_index::Hit;
 use crate::vectors::VectorRef;
 
-/// Codes that are compared at a time.
+/// Rows that are compared at a time.
 const CHUNK: usize = 256;
 /// Up to this many live rows are compared exactly at once.
 const FEW: usize = 512;
-
-/// How many candidates get exact scores to find the best `k`.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "float to integer casts saturate, and what is refined is at least 1"
-)]
-fn reranked(k: usize, refine_k: f32) -> usize {
-    ((k as f32 * refine_k) as usize).saturating_add(64)
-}
 
 /// See [`crate::VectorIndex::search`].
 pub(super) fn search(
@@ -43,40 +34,24 @@ pub(super) fn search(
     if live_count <= FEW || k == live_count {
         return search_into(&comparer, rows.len(), live, k, out);
     }
-    let mut coded = index.codes.query(index.metric, &floats);
-    let refine_k = params.refine_k.max(index.codes.breadth());
-    let wide = if coded.is_some() { reranked(k, refine_k).min(rows.len()) } else { k };
+    let coded = index.codes.query(index.metric, &floats);
+    let wide = index.codes.reranked(k, params.refine_k).clamp(k, rows.len());
     let mut top = TopK::new(wide);
     let mut seen = 0;
-    let mut places = Vec::with_capacity(CHUNK);
-    let mut distances = [0.0; CHUNK];
-    let ends = index.ends.as_slice();
-    for (n, list) in index.centroids.ranked(index.metric, query, &floats).into_iter().enumerate() {
+    let lists = Lists::new(rows, index.ends.as_slice(), index.codes.block());
+    let is_live = |row: u32| live.is_none_or(|live| live.get(row as usize));
+    let ranked = index.centroids.ranked(index.metric, query, &floats);
+    for (n, list) in ranked.into_iter().enumerate() {
         if n >= params.nprobe && seen >= k {
             break;
         }
         let list = list.row() as usize;
-        let start = list.checked_sub(1).map_or(0, |before| ends[before] as usize);
-        let mut at = start..ends[list] as usize;
-        if let Some(coded) = &mut coded {
-            coded.enter(&index.centroids, list);
-        }
-        while !at.is_empty() {
-            places.clear();
-            let is_live = |place: &usize| live.is_none_or(|live| live.get(rows[*place] as usize));
-            places.extend(at.by_ref().filter(is_live).take(CHUNK).map(row_number));
-            seen += places.len();
-            let distances = &mut distances[..places.len()];
-            if let Some(coded) = &coded {
-                coded.distances(&places, distances);
-                places.iter_mut().for_each(|place| *place = rows[*place as usize]);
-            } else {
-                places.iter_mut().for_each(|place| *place = rows[*place as usize]);
-                comparer.gather(&places, distances);
-            }
-            for (&row, &distance) in places.iter().zip(&*distances) {
-                top.push(Scored::new(distance, row));
-            }
+        let of_list = &rows[lists.range(list)];
+        // Only a filter can leave too little of the lists that were asked for.
+        seen += live.map_or(of_list.len(), |_| of_list.iter().filter(|&&row| is_live(row)).count());
+        match &coded {
+            Some(coded) => coded.scan((&lists, &index.centroids, list), is_live, &mut top),
+            None => scan_vectors(&comparer, of_list, is_live, &mut top),
         }
     }
     let mut found = top.into_sorted();
@@ -84,6 +59,27 @@ pub(super) fn search(
         found = exact(&comparer, &found, k);
     }
     out.extend(found.into_iter().map(|scored| index.metric.hit(scored)));
+}
+
+/// Offers the live ones of `rows` to `top` by exact distance.
+fn scan_vectors(
+    comparer: &Comparer<'_>,
+    rows: &[u32],
+    is_live: impl Fn(u32) -> bool,
+    top: &mut TopK,
+) {
+    let mut taken = Vec::with_capacity(CHUNK);
+    let mut distances = [0.0; CHUNK];
+    let mut rows = rows.iter().copied().filter(|&row| is_live(row)).peekable();
+    while rows.peek().is_some() {
+        taken.clear();
+        taken.extend(rows.by_ref().take(CHUNK));
+        let distances = &mut distances[..taken.len()];
+        comparer.gather(&taken, distances);
+        for (&row, &distance) in taken.iter().zip(&*distances) {
+            top.push(Scored::new(distance, row));
+        }
+    }
 }
 
 /// The best `k` of `found` by exact distance.

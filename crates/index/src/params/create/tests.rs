@@ -409,7 +409,7 @@ fn creation_takes_what_milvus_takes_and_says_what_milvus_says() {
          [expected=valid index params][actual=invalid index params]"
     );
     let auto = check_build_params(IndexType::AutoIndex, MetricType::Ip, 8, &[]).unwrap();
-    assert_eq!(auto.kind, graph(18, 240));
+    assert_eq!(auto.kind, graph(24, 120));
 }
 
 #[test]

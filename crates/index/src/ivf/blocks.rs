@@ -1,0 +1,228 @@
+//! Lists whose codes lie in blocks for register scans, each list beginning a block of its own; and
+//! product codes in such blocks.
+
+use std::ops::Range;
+use std::sync::atomic::AtomicBool;
+
+use milvus_kernel::fastscan::{self, Scale, quantise_tables, wide};
+use milvus_kernel::{Scored, TopK, distance};
+
+use crate::product::{Product, ProductParams};
+use crate::score::Metric;
+use crate::section::Section;
+use crate::vectors::VectorData;
+
+/// The rows of lists, and the blocks that their codes lie in.
+pub(super) struct Lists<'a> {
+    pub(super) rows: &'a [u32],
+    ends: &'a [u32],
+    block: usize,
+}
+
+impl<'a> Lists<'a> {
+    /// `rows` in lists that end at `ends`, in blocks of `block` rows.
+    pub(super) fn new(rows: &'a [u32], ends: &'a [u32], block: usize) -> Self {
+        Self { rows, ends, block }
+    }
+
+    /// Where the rows of `list` are.
+    pub(super) fn range(&self, list: usize) -> Range<usize> {
+        let start = list.checked_sub(1).map_or(0, |before| self.ends[before] as usize);
+        start..self.ends[list] as usize
+    }
+
+    /// The first block of `list`: each list before it may have wasted less than one.
+    ///
+    /// Blocks are counted as if every list took one block more than its rows fill, so that this needs
+    /// no table: a list begins behind `start / block + list` blocks.
+    pub(super) fn first_block(&self, list: usize) -> usize {
+        self.range(list).start / self.block + list
+    }
+
+    /// Blocks in all.
+    pub(super) fn blocks(&self) -> usize {
+        self.rows.len() / self.block + self.ends.len()
+    }
+
+    /// `codes` `[rows, parts]`, in the order of the lists, in blocks of `bytes`, each row put there by
+    /// `set`.
+    pub(super) fn pack(
+        &self,
+        codes: &[u8],
+        parts: usize,
+        bytes: usize,
+        set: impl Fn(&mut [u8], usize, &[u8]),
+    ) -> Vec<u8> {
+        let mut blocks = vec![0; self.blocks() * bytes];
+        for list in 0..self.ends.len() {
+            let start = self.first_block(list) * bytes;
+            for (n, place) in self.range(list).enumerate() {
+                set(&mut blocks[start..], n, &codes[place * parts..][..parts]);
+            }
+        }
+        blocks
+    }
+}
+
+/// Offers `rows` at `distances` to `top`.
+#[inline]
+pub(super) fn push_block(
+    rows: &[u32],
+    distances: &[f32],
+    is_live: impl Fn(u32) -> bool,
+    top: &mut TopK,
+) {
+    let mut bound = if top.is_full() { top.bound().distance() } else { f32::INFINITY };
+    for (&row, &distance) in rows.iter().zip(distances) {
+        if distance <= bound && is_live(row) {
+            top.push(Scored::new(distance, row));
+            if top.is_full() {
+                bound = top.bound().distance();
+            }
+        }
+    }
+}
+
+/// Product codes of one stage, in blocks.
+pub(super) struct ProductLists {
+    pub(super) m: usize,
+    /// Bits of a code: 4 or 8.
+    pub(super) bits: usize,
+    /// `[m, names, dim / m]`.
+    pub(super) book: Section<f32>,
+    pub(super) blocks: Section<u8>,
+}
+
+/// A query beside them.
+pub(super) struct ProductListsQuery<'a> {
+    codes: &'a ProductLists,
+    tables: Vec<u8>,
+    scale: Scale,
+}
+
+impl ProductLists {
+    /// Encodes the rows of `lists`.
+    pub(super) fn build(
+        metric: Metric,
+        vectors: &VectorData,
+        (rows, ends): (&[u32], &[u32]),
+        params: &ProductParams,
+        threads: usize,
+        cancel: &AtomicBool,
+    ) -> Self {
+        let bits = if params.nbits <= 4 { 4 } else { 8 };
+        let params = ProductParams { stages: 1, ..*params };
+        let product = Product::build(metric, vectors, rows, &params, threads, cancel);
+        let (book, codes) = product.into_book_and_codes();
+        let mut built = Self { m: params.m, bits, book, blocks: Vec::new().into() };
+        let lists = Lists::new(rows, ends, built.block());
+        built.blocks = lists.pack(&codes, built.m, built.block_bytes(), built.setter()).into();
+        built
+    }
+
+    /// Rows of a block.
+    pub(super) fn block(&self) -> usize {
+        if self.bits == 4 { fastscan::BLOCK } else { wide::BLOCK }
+    }
+
+    /// Bytes of a block.
+    pub(super) fn block_bytes(&self) -> usize {
+        if self.bits == 4 { fastscan::block_bytes(self.m) } else { wide::block_bytes(self.m) }
+    }
+
+    fn setter(&self) -> fn(&mut [u8], usize, &[u8]) {
+        if self.bits == 4 { fastscan::set } else { wide::set }
+    }
+
+    fn entries(&self) -> usize {
+        if self.bits == 4 { fastscan::ENTRIES } else { wide::ENTRIES }
+    }
+
+    /// `floats`, widened as the rows were, beside the codes.
+    pub(super) fn query(&self, metric: Metric, floats: &[f32]) -> ProductListsQuery<'_> {
+        let (book, entries) = (self.book.as_slice(), self.entries());
+        let width = (floats.len() / self.m.max(1)).max(1);
+        let mut sums = vec![0.0; self.m * entries];
+        let typical = book.chunks_exact((book.len() / self.m.max(1)).max(1));
+        for ((part, typical), out) in
+            floats.chunks_exact(width).zip(typical).zip(sums.chunks_exact_mut(entries))
+        {
+            let names = (typical.len() / width).min(entries);
+            let (out, unused) = out.split_at_mut(names);
+            if metric == Metric::Ip {
+                distance::ip_rows(part, &typical[..names * width], out);
+                out.iter_mut().for_each(|product| *product = -*product);
+            } else {
+                distance::l2_rows(part, &typical[..names * width], out);
+            }
+            // Entries that no code names must not widen the range of those that are.
+            unused.fill(out.first().copied().unwrap_or_default());
+        }
+        let bytes = if self.bits == 4 { fastscan::table_bytes(self.m) } else { sums.len() };
+        let mut tables = vec![0; bytes];
+        let scale = quantise_tables(&sums, entries, &mut tables);
+        ProductListsQuery { codes: self, tables, scale }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.book.bytes() + self.blocks.bytes()
+    }
+}
+
+impl ProductListsQuery<'_> {
+    /// Offers the rows of `list` to `top` by the distance of what their codes stand for.
+    pub(super) fn scan(
+        &self,
+        lists: &Lists<'_>,
+        list: usize,
+        is_live: impl Fn(u32) -> bool,
+        top: &mut TopK,
+    ) {
+        let rows = &lists.rows[lists.range(list)];
+        let (block, bytes) = (self.codes.block(), self.codes.block_bytes());
+        let blocks = self.codes.blocks.as_slice().chunks_exact(bytes);
+        let mut sums = [0u16; wide::BLOCK];
+        for (codes, rows) in blocks.skip(lists.first_block(list)).zip(rows.chunks(block)) {
+            if self.codes.bits == 4 {
+                fastscan::scan(&self.tables, codes, &mut sums[..block]);
+            } else {
+                wide::scan(&self.tables, codes, &mut sums[..block]);
+            }
+            self.offer(rows, &sums, &is_live, top);
+        }
+    }
+
+    /// Offers `rows` by their `sums`, of which most are too large.
+    #[inline]
+    fn offer(&self, rows: &[u32], sums: &[u16], is_live: impl Fn(u32) -> bool, top: &mut TopK) {
+        let bound = |top: &TopK| {
+            if top.is_full() { self.scale.bound(top.bound().distance()) } else { Some(u16::MAX) }
+        };
+        let Some(mut most) = bound(top) else {
+            return;
+        };
+        for (&row, &sum) in rows.iter().zip(sums) {
+            if sum <= most && is_live(row) && top.push(Scored::new(self.scale.value(sum), row)) {
+                most = bound(top).unwrap_or(0);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_list_has_blocks_of_its_own() {
+        let ends = [0, 5, 5, 37, 64, 65];
+        let rows: Vec<u32> = (0..65).collect();
+        let lists = Lists::new(&rows, &ends, 32);
+        let mut next = 0;
+        for list in 0..ends.len() {
+            assert!(lists.first_block(list) >= next, "list {list}");
+            next = lists.first_block(list) + lists.range(list).len().div_ceil(32);
+        }
+        assert!(next <= lists.blocks());
+    }
+}
