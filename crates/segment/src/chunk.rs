@@ -13,9 +13,11 @@ use milvus_expr::EvaluateError;
 use milvus_types::columns::FIELD_ID;
 use milvus_types::{FieldId, FieldSchema, PrimaryKeys, SegmentId};
 
+use crate::codes::{Codes, coded_row_bytes};
 use crate::constant::{constant, for_filter};
 use crate::error::{ColumnNotFound, RowOutOfRange};
 use crate::schema::SegmentSchema;
+use crate::vectors::vector_data;
 
 /// Rows that lie side by side.
 #[derive(Debug)]
@@ -30,6 +32,8 @@ pub(crate) struct Chunk {
     ids: Box<[Option<FieldId>]>,
     /// Their primary keys: one of the columns.
     pub(crate) keys: PrimaryKeys,
+    /// Codes of some of the columns of vectors.
+    codes: Vec<(FieldId, Codes)>,
     /// Rows of the chunk in order of key; made when a key is first looked for.
     key_order: OnceLock<Box<[u32]>>,
 }
@@ -38,7 +42,28 @@ impl Chunk {
     pub(crate) fn new(start: u32, len: u32, batch: RecordBatch, keys: PrimaryKeys) -> Self {
         let fields = batch.schema_ref().fields().iter();
         let ids = fields.map(|field| field_id(field)).collect();
-        Self { start, len, batch, ids, keys, key_order: OnceLock::new() }
+        Self { start, len, batch, ids, keys, codes: Vec::new(), key_order: OnceLock::new() }
+    }
+
+    /// With the codes of those columns that are vectors of `schema` and worth coding.
+    pub(crate) fn coded(mut self, segment_id: SegmentId, schema: &SegmentSchema) -> Self {
+        for field in schema.fields().iter().filter(|field| coded_row_bytes(field).is_some()) {
+            // That a column holds other values than it should is for those who read it to say.
+            let vectors = self.column(field.id).map(|own| vector_data(segment_id, field, own));
+            let codes = vectors.and_then(Result::ok).and_then(|vectors| Codes::of(&vectors));
+            self.codes.extend(codes.map(|codes| (field.id, codes)));
+        }
+        self
+    }
+
+    /// The codes of field `id`, if its vectors have any here.
+    pub(crate) fn codes(&self, id: FieldId) -> Option<&Codes> {
+        self.codes.iter().find(|(field, _)| *field == id).map(|(_, codes)| codes)
+    }
+
+    /// Bytes of all codes.
+    pub(crate) fn code_bytes(&self) -> u64 {
+        self.codes.iter().map(|(_, codes)| codes.bytes()).sum()
     }
 
     /// The column of field `id`, if its rows came with one.

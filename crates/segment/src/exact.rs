@@ -1,7 +1,10 @@
 //! Exact search: every live row, or element of one, is compared with every query.
 //!
 //! For growing segments and for sealed ones without an index of the field and metric.
-//! Cost: reads each chunk's vectors once for all queries; chunks without live rows are skipped.
+//! Cost: reads each chunk's vectors once for all queries, or their codes where there are any;
+//! chunks without live rows are skipped.
+
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
@@ -12,6 +15,8 @@ use milvus_index::{
 use milvus_kernel::Bitset;
 
 use crate::chunk::{Chunk, Rows};
+use crate::coded::Coded;
+use crate::codes::Codes;
 use crate::error::{ColumnType, SearchError};
 use crate::live::Live;
 use crate::ranking::{Item, Ranked, by_score};
@@ -19,10 +24,12 @@ use crate::spec::SearchSpec;
 use crate::target::{Items, Target};
 use crate::vectors::{list_offsets, vector_data};
 
+/// With more hits than one in so many rows, too much is read anyway for codes to help.
+const CODED_SHARE: usize = 32;
+
 /// The vectors of a chunk, and which of them count.
 struct Block {
-    /// The first row's number in the segment.
-    start: u32,
+    chunk: Arc<Chunk>,
     vectors: VectorData,
     /// Of lists.
     offsets: Option<OffsetBuffer<i32>>,
@@ -36,6 +43,8 @@ pub(crate) struct Exact<'t, 's> {
     blocks: Vec<Block>,
     range: Option<Range>,
     k: usize,
+    /// Whether codes are read where there are any.
+    coded: bool,
 }
 
 impl<'t, 's> Exact<'t, 's> {
@@ -56,7 +65,10 @@ impl<'t, 's> Exact<'t, 's> {
             let block = Block::new(rows, chunk, column, live, spec, target)?;
             blocks.extend(Some(block).filter(|block| !none_live(block.live.as_ref())));
         }
-        Ok(Self { target, blocks, range: range(spec), k: spec.k.saturating_add(1) })
+        let k = spec.k.saturating_add(1);
+        let few = k.saturating_mul(CODED_SHARE) <= rows.len() as usize;
+        let coded = few && target.items == Items::Rows;
+        Ok(Self { target, blocks, range: range(spec), k, coded })
     }
 
     /// The best `k` items for each query and one more, best first.
@@ -64,13 +76,36 @@ impl<'t, 's> Exact<'t, 's> {
         let metric = self.target.metric;
         let mut best: Vec<Vec<Item>> = vec![Vec::new(); self.target.nq];
         for block in &self.blocks {
-            for (best, found) in best.iter_mut().zip(self.top_of(block)?) {
+            let codes = block.chunk.codes(self.target.field.id).filter(|_| self.coded);
+            let found = match codes {
+                Some(codes) => self.coded(block, codes).top(&self.worst(&best))?,
+                None => self.top_of(block)?,
+            };
+            for (best, found) in best.iter_mut().zip(found) {
                 best.extend(found.into_iter().filter_map(|hit| block.item(hit, self.target.items)));
                 best.sort_unstable_by(|a, b| by_score(metric, a, b));
                 best.truncate(self.k);
             }
         }
         Ok(best)
+    }
+
+    /// The score that a row must reach to be among the best of each query.
+    fn worst(&self, best: &[Vec<Item>]) -> Vec<Option<f32>> {
+        best.iter().map(|best| Some(best.get(self.k - 1)?.score)).collect()
+    }
+
+    /// The search of `block` by its codes.
+    fn coded<'a>(&'a self, block: &'a Block, codes: &'a Codes) -> Coded<'a> {
+        Coded {
+            metric: self.target.metric,
+            queries: &self.target.queries,
+            vectors: &block.vectors,
+            codes,
+            live: block.live.as_ref(),
+            range: self.range.as_ref(),
+            k: self.k,
+        }
     }
 
     fn top_of(&self, block: &Block) -> Result<Vec<Vec<IndexHit>>, SearchError> {
@@ -127,14 +162,14 @@ impl<'t, 's> Exact<'t, 's> {
 impl Block {
     fn new(
         rows: &Rows,
-        chunk: &Chunk,
+        chunk: &Arc<Chunk>,
         column: &ArrayRef,
         live: Option<Bitset>,
         spec: &SearchSpec,
         target: &Target<'_>,
     ) -> Result<Self, SearchError> {
         let vectors = vector_data(rows.segment_id, target.field, column)?;
-        let mut block = Self { start: chunk.start, vectors, offsets: None, live };
+        let mut block = Self { chunk: Arc::clone(chunk), vectors, offsets: None, live };
         if target.items == Items::Rows {
             return Ok(block);
         }
@@ -186,14 +221,14 @@ impl Block {
     fn item(&self, hit: IndexHit, items: Items<'_>) -> Option<Item> {
         let score = hit.score;
         if items != Items::Elements {
-            return Some(Item { score, row: self.start + hit.row, element: None });
+            return Some(Item { score, row: self.chunk.start + hit.row, element: None });
         }
         let offsets = self.offsets.as_ref()?;
         let after = offsets.partition_point(|start| i64::from(*start) <= i64::from(hit.row));
         let row = after.checked_sub(1)?;
         let first = u32::try_from(*offsets.get(row)?).ok()?;
         let element = Some(hit.row.checked_sub(first)?);
-        Some(Item { score, row: self.start + u32::try_from(row).ok()?, element })
+        Some(Item { score, row: self.chunk.start + u32::try_from(row).ok()?, element })
     }
 }
 

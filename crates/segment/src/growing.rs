@@ -7,7 +7,8 @@
 //! - Small inserts are merged with their neighbours as a binary counter does: each row is copied
 //!   at most log2([`CHUNK_ROWS`]) times, and `n` rows lie in about `n / CHUNK_ROWS` chunks plus
 //!   log2(CHUNK_ROWS) small ones, however they came.
-//!
+//! - Float vectors are coded when they come, and again when their chunk is merged with others, so
+//!   that a search reads a quarter of their bytes and gives the same answers ([`crate::coded`]).
 //! - When the collection's schema changes, rows keep the columns they came with; see
 //!   [`crate::schema`]. Rows that follow an older schema, or a newer one, are taken all the same.
 //!
@@ -26,6 +27,7 @@ use milvus_types::{FieldId, PartitionId, PkType, PrimaryKeys, SegmentId, Timesta
 use parking_lot::{Mutex, RwLock};
 
 use crate::chunk::{Chunk, Rows, batch_bytes, field_id};
+use crate::codes::CODED_ROWS;
 use crate::deletes::{DeleteBitmap, DeleteSnapshot};
 use crate::error::{FetchError, InsertError, QueryError, SearchError};
 use crate::expiry::Expiry;
@@ -107,7 +109,7 @@ impl GrowingSegment {
         let schema = self.schema();
         let rows = conform(&schema, &rows).map_err(schema_error)?;
         let bytes = batch_bytes(&rows);
-        let chunks = append(&schema, &chunks, rows).map_err(schema_error)?;
+        let chunks = append(self.id, &schema, &chunks, rows).map_err(schema_error)?;
 
         let mut state = self.state.write();
         state.chunks = chunks;
@@ -253,6 +255,7 @@ fn conform(schema: &SegmentSchema, rows: &RecordBatch) -> Result<RecordBatch, Ar
 
 /// `chunks` with `rows` behind them, small neighbours of the same columns merged.
 fn append(
+    segment_id: SegmentId,
     schema: &SegmentSchema,
     chunks: &[Arc<Chunk>],
     rows: RecordBatch,
@@ -280,8 +283,11 @@ fn append(
     let keys = keys.and_then(|keys| PrimaryKeys::from_array(keys)).ok_or_else(|| {
         ArrowError::SchemaError("the primary key is no integer and no string".to_owned())
     })?;
-    let chunk = Arc::new(Chunk::new(start, len, batch, keys));
-    Ok(kept.iter().cloned().chain([chunk]).collect())
+    let mut chunk = Chunk::new(start, len, batch, keys);
+    if len >= CODED_ROWS {
+        chunk = chunk.coded(segment_id, schema);
+    }
+    Ok(kept.iter().cloned().chain([Arc::new(chunk)]).collect())
 }
 
 impl State {
@@ -369,7 +375,8 @@ impl Segment for GrowingSegment {
     fn memory_bytes(&self) -> u64 {
         let state = self.state.read();
         let runs = state.runs.capacity() * size_of::<(u32, Timestamp)>();
-        state.bytes + runs as u64 + self.deletes.memory_bytes()
+        let codes: u64 = state.chunks.iter().map(|chunk| chunk.code_bytes()).sum();
+        state.bytes + codes + runs as u64 + self.deletes.memory_bytes()
     }
 
     fn set_schema(&self, schema: Arc<SegmentSchema>) {

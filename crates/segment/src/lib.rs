@@ -10,6 +10,8 @@
 
 mod boost;
 mod chunk;
+mod coded;
+mod codes;
 mod constant;
 mod deletes;
 mod error;
@@ -26,10 +28,12 @@ mod sealed;
 mod search;
 mod segment;
 mod select;
+mod sieve;
 mod spec;
 mod target;
 mod vectors;
 
+pub use codes::code_bytes;
 pub use constant::constant;
 pub use deletes::{DeleteBitmap, DeleteSnapshot, merge_deletes};
 pub use error::{

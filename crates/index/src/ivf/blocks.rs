@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 
 use milvus_kernel::fastscan::{self, Scale, quantise_tables, wide};
-use milvus_kernel::{Scored, TopK, distance};
+use milvus_kernel::{Scored, TopK};
 
 use crate::product::{Product, ProductParams};
 use crate::score::Metric;
@@ -90,6 +90,8 @@ pub(super) struct ProductLists {
     pub(super) bits: usize,
     /// `[m, names, dim / m]`.
     pub(super) book: Section<f32>,
+    /// The same as `[m, dim / m, names]`, which tables are made from.
+    turned: Vec<f32>,
     pub(super) blocks: Section<u8>,
 }
 
@@ -101,6 +103,23 @@ pub(super) struct ProductListsQuery<'a> {
 }
 
 impl ProductLists {
+    /// Codes of `bits` bits of vectors of `dim` dimensions in `m` parts, named after `book`; blocks
+    /// are still to come.
+    pub(super) fn new(m: usize, bits: usize, book: Section<f32>, dim: usize) -> Self {
+        let (m, width) = (m.max(1), (dim / m.max(1)).max(1));
+        let names = book.as_slice().len() / (m * width);
+        let mut turned = vec![0.0; m * width * names];
+        let parts = book.as_slice().chunks_exact((names * width).max(1));
+        for (part, out) in parts.zip(turned.chunks_exact_mut((names * width).max(1))) {
+            for (name, typical) in part.chunks_exact(width).enumerate() {
+                for (i, &x) in typical.iter().enumerate() {
+                    out[i * names + name] = x;
+                }
+            }
+        }
+        Self { m, bits, book, turned, blocks: Vec::new().into() }
+    }
+
     /// Encodes the rows of `lists`.
     pub(super) fn build(
         metric: Metric,
@@ -114,7 +133,7 @@ impl ProductLists {
         let params = ProductParams { stages: 1, ..*params };
         let product = Product::build(metric, vectors, rows, &params, threads, cancel);
         let (book, codes) = product.into_book_and_codes();
-        let mut built = Self { m: params.m, bits, book, blocks: Vec::new().into() };
+        let mut built = Self::new(params.m, bits, book, vectors.dim());
         let lists = Lists::new(rows, ends, built.block());
         built.blocks = lists.pack(&codes, built.m, built.block_bytes(), built.setter()).into();
         built
@@ -140,20 +159,22 @@ impl ProductLists {
 
     /// `floats`, widened as the rows were, beside the codes.
     pub(super) fn query(&self, metric: Metric, floats: &[f32]) -> ProductListsQuery<'_> {
-        let (book, entries) = (self.book.as_slice(), self.entries());
+        let entries = self.entries();
         let width = (floats.len() / self.m.max(1)).max(1);
         let mut sums = vec![0.0; self.m * entries];
-        let typical = book.chunks_exact((book.len() / self.m.max(1)).max(1));
+        let parts = self.turned.chunks_exact((self.turned.len() / self.m.max(1)).max(1));
         for ((part, typical), out) in
-            floats.chunks_exact(width).zip(typical).zip(sums.chunks_exact_mut(entries))
+            floats.chunks_exact(width).zip(parts).zip(sums.chunks_exact_mut(entries))
         {
-            let names = (typical.len() / width).min(entries);
-            let (out, unused) = out.split_at_mut(names);
-            if metric == Metric::Ip {
-                distance::ip_rows(part, &typical[..names * width], out);
-                out.iter_mut().for_each(|product| *product = -*product);
-            } else {
-                distance::l2_rows(part, &typical[..names * width], out);
+            let names = typical.len() / width;
+            let (out, unused) = out.split_at_mut(names.min(entries));
+            for (&x, typical) in part.iter().zip(typical.chunks_exact(names.max(1))) {
+                let each = out.iter_mut().zip(typical);
+                if metric == Metric::Ip {
+                    each.for_each(|(sum, y)| *sum -= x * y);
+                } else {
+                    each.for_each(|(sum, y)| *sum += (x - y) * (x - y));
+                }
             }
             // Entries that no code names must not widen the range of those that are.
             unused.fill(out.first().copied().unwrap_or_default());
@@ -165,7 +186,7 @@ impl ProductLists {
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.book.bytes() + self.blocks.bytes()
+        self.book.bytes() + size_of_val(self.turned.as_slice()) as u64 + self.blocks.bytes()
     }
 }
 

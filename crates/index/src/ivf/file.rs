@@ -13,18 +13,22 @@
 //! `names` and `bits`.
 
 use std::io;
+use std::sync::atomic::AtomicBool;
 
 use milvus_kernel::{Bitset, fastscan, sq8};
 use milvus_types::{DataType, KeyValue};
 
 use super::Ivf;
-use super::blocks::ProductLists;
+use super::blocks::{Lists, ProductLists};
 use super::codes::Codes;
 use super::kmeans::Centroids;
 use super::signs::{FACTS, Signs, parts};
+use crate::brute::row_number;
 use crate::container::{self, Container, Header, Tag};
 use crate::error::OpenError;
 use crate::index_type::IndexType;
+use crate::params::IvfCodes;
+use crate::product::ProductParams;
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::VectorIndex;
@@ -92,7 +96,7 @@ pub(crate) fn open(
         let width = dim / 8;
         Centroids::Bits { bytes: container.section(CENTROIDS, product(lists, width)?)?, width }
     } else {
-        Centroids::Floats { values: container.section(CENTROIDS, product(lists, dim)?)?, dim }
+        Centroids::of_floats(container.section(CENTROIDS, product(lists, dim)?)?, dim)
     };
     let ends: Section<u32> = container.section(ENDS, lists)?;
     let list_rows: Section<u32> = container.section(ROWS, rows)?;
@@ -101,12 +105,18 @@ pub(crate) fn open(
     {
         return Err(OpenError::malformed("bits have no codes"));
     }
-    let codes = codes(container, &vectors, lists)?;
+    let listed = (list_rows.as_slice(), ends.as_slice(), &centroids);
+    let codes = codes(container, metric, &vectors, listed)?;
     Ok(Ivf { index_type, metric, vectors, centroids, ends, rows: list_rows, codes })
 }
 
-fn codes(container: &Container, vectors: &VectorData, lists: usize) -> Result<Codes, OpenError> {
-    let (rows, dim) = (vectors.rows(), vectors.dim());
+fn codes(
+    container: &Container,
+    metric: Metric,
+    vectors: &VectorData,
+    listed: (&[u32], &[u32], &Centroids),
+) -> Result<Codes, OpenError> {
+    let (rows, dim, lists) = (vectors.rows(), vectors.dim(), listed.1.len());
     match container.header.text("codes")? {
         "vectors" => Ok(Codes::None),
         "sq8" => Ok(Codes::Sq8 {
@@ -123,8 +133,37 @@ fn codes(container: &Container, vectors: &VectorData, lists: usize) -> Result<Co
             }))
         }
         "blocks" => blocks(container, vectors, lists).map(Codes::Product),
+        // Files from before codes lay in blocks: the vectors are encoded anew.
+        "bits" => Ok(encoded(IvfCodes::Bits, metric, vectors, listed)),
+        "product" => {
+            let (m, names) = (container.header.number("parts")?, container.header.number("names")?);
+            let nbits = if names <= fastscan::ENTRIES { 4 } else { 8 };
+            if m == 0 || !dim.is_multiple_of(m) {
+                return Err(OpenError::malformed(format!("{dim} dimensions in {m} parts")));
+            }
+            let params = ProductParams { m, nbits, stages: 1 };
+            Ok(encoded(IvfCodes::Product(params), metric, vectors, listed))
+        }
         other => Err(OpenError::malformed(format!("codes are {other}"))),
     }
+}
+
+/// The rows of the lists, encoded anew.
+fn encoded(
+    codes: IvfCodes,
+    metric: Metric,
+    vectors: &VectorData,
+    (order, ends, centroids): (&[u32], &[u32], &Centroids),
+) -> Codes {
+    let mut nearest = vec![0; order.len()];
+    let lists = Lists::new(order, ends, 1);
+    for list in 0..ends.len() {
+        for &row in &order[lists.range(list)] {
+            nearest[row as usize] = row_number(list);
+        }
+    }
+    let lists = (order, &*nearest, ends, centroids);
+    Codes::build(codes, metric, vectors, lists, 1, &AtomicBool::new(false))
 }
 
 /// The product codes in `container`.
@@ -143,7 +182,7 @@ fn blocks(
         )));
     }
     let book = container.section(BOOK, product(names, dim)?)?;
-    let mut read = ProductLists { m, bits, book, blocks: Vec::new().into() };
+    let mut read = ProductLists::new(m, bits, book, dim);
     let blocks = rows / read.block() + lists;
     read.blocks = container.section(BLOCKS, product(blocks, read.block_bytes())?)?;
     Ok(read)

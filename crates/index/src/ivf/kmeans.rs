@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 
 use milvus_kernel::narrow::Narrow;
-use milvus_kernel::{Scored, binary, distance, many};
+use milvus_kernel::{Scored, binary, distance, many, sq8};
 
 use crate::brute::row_number;
 use crate::score::Metric;
@@ -25,8 +25,8 @@ const ROUNDS: usize = 8;
 
 /// The centres of the lists.
 pub(super) enum Centroids {
-    /// `[lists, dim]` floats.
-    Floats { values: Section<f32>, dim: usize },
+    /// `[lists, dim]` floats, and the same as 8-bit codes to rank lists by.
+    Floats { values: Section<f32>, codes: Vec<u8>, dim: usize },
     /// `[lists, width]` bytes of bits.
     Bits { bytes: Section<u8>, width: usize },
 }
@@ -94,13 +94,25 @@ impl Centroids {
             floats.extend_from_slice(&row_floats);
         }
         let values = train_floats(&floats, dim, lists, threads, cancel);
-        Self::Floats { values: values.into(), dim }
+        Self::of_floats(values.into(), dim)
+    }
+
+    /// Centroids of `dim` floats each.
+    pub(super) fn of_floats(values: Section<f32>, dim: usize) -> Self {
+        let stride = sq8::stride(dim);
+        let mut codes = vec![0; values.as_slice().len() / dim.max(1) * stride];
+        let rows = values.as_slice().chunks_exact(dim.max(1));
+        for (row, code) in rows.zip(codes.chunks_exact_mut(stride)) {
+            let length = sq8::encode(row, code);
+            sq8::set_bias(code, length);
+        }
+        Self::Floats { values, codes, dim }
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         match self {
-            Self::Floats { values, dim } => values.as_slice().len() / dim.max(&1),
+            Self::Floats { values, dim, .. } => values.as_slice().len() / dim.max(&1),
             Self::Bits { bytes, width } => bytes.as_slice().len() / width.max(&1),
         }
     }
@@ -108,13 +120,17 @@ impl Centroids {
     /// Centroid `list` as floats; nothing of bits.
     pub(super) fn floats(&self, list: usize) -> &[f32] {
         match self {
-            Self::Floats { values, dim } => &values.as_slice()[list * dim..][..*dim],
+            Self::Floats { values, dim, .. } => &values.as_slice()[list * dim..][..*dim],
             Self::Bits { .. } => &[],
         }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.section().len() as u64
+        let codes = match self {
+            Self::Floats { codes, .. } => codes.len(),
+            Self::Bits { .. } => 0,
+        };
+        (self.section().len() + codes) as u64
     }
 
     pub(super) fn section(&self) -> &[u8] {
@@ -134,7 +150,7 @@ impl Centroids {
     ) -> Vec<u32> {
         let part = |range: std::ops::Range<usize>| -> Vec<u32> {
             match self {
-                Self::Floats { values, dim } => {
+                Self::Floats { values, dim, .. } => {
                     let mut found = Vec::with_capacity(range.len());
                     let mut nearest = Nearest::new(values.as_slice(), *dim);
                     let (mut floats, mut rows) = (Vec::new(), Vec::with_capacity(TILE * dim));
@@ -165,21 +181,27 @@ impl Centroids {
         in_parts(vectors.rows(), threads, part).concat()
     }
 
-    /// Every list, the nearest to `query` first. `floats` is the query, widened.
+    /// Every list, the `nprobe` nearest to `query` first and in order, the others in any. `floats` is
+    /// the query, widened. Near lists are told apart as well as 8-bit codes can.
     pub(super) fn ranked(
         &self,
         metric: Metric,
         query: VectorRef<'_>,
         floats: &[f32],
+        nprobe: usize,
     ) -> Vec<Scored> {
         let mut distances = vec![0.0; self.len()];
         match self {
-            Self::Floats { values, .. } if metric == Metric::Ip => {
-                distance::ip_rows(floats, values.as_slice(), &mut distances);
-                distances.iter_mut().for_each(|d| *d = -*d);
-            }
-            Self::Floats { values, .. } => {
-                distance::l2_rows(floats, values.as_slice(), &mut distances);
+            Self::Floats { codes, dim, .. } => {
+                let mut coded = vec![0; sq8::stride(*dim)];
+                sq8::encode(floats, &mut coded);
+                if metric == Metric::Ip {
+                    sq8::block(&coded, codes, -1.0, &mut distances);
+                    let biases = codes.chunks_exact(coded.len()).map(sq8::bias);
+                    distances.iter_mut().zip(biases).for_each(|(d, bias)| *d -= bias);
+                } else {
+                    sq8::block(&coded, codes, -2.0, &mut distances);
+                }
             }
             Self::Bits { bytes, width } => {
                 bit_distances(metric, query.bytes(), bytes.as_slice(), *width, &mut distances);
@@ -188,7 +210,11 @@ impl Centroids {
         let lists = distances.iter().enumerate();
         let mut ranked: Vec<Scored> =
             lists.map(|(list, &distance)| Scored::new(distance, row_number(list))).collect();
-        ranked.sort_unstable();
+        if nprobe < ranked.len() {
+            ranked.select_nth_unstable(nprobe);
+        }
+        let near = nprobe.min(ranked.len());
+        ranked[..near].sort_unstable();
         ranked
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn search(
     let mut seen = 0;
     let lists = Lists::new(rows, index.ends.as_slice(), index.codes.block());
     let is_live = |row: u32| live.is_none_or(|live| live.get(row as usize));
-    let ranked = index.centroids.ranked(index.metric, query, &floats);
+    let ranked = index.centroids.ranked(index.metric, query, &floats, params.nprobe);
     for (n, list) in ranked.into_iter().enumerate() {
         if n >= params.nprobe && seen >= k {
             break;

@@ -25,6 +25,10 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
     ("hnsw_prq_cosine", IndexType::HnswPrq, MetricType::Cosine, DataType::FloatVector, 8),
     ("ivf_rabitq_l2", IndexType::IvfRabitq, MetricType::L2, DataType::FloatVector, 12),
     ("ivf_pq_ip", IndexType::IvfPq, MetricType::Ip, DataType::FloatVector, 8),
+    ("ivf_rabitq_l2_signs", IndexType::IvfRabitq, MetricType::L2, DataType::FloatVector, 12),
+    ("ivf_pq_ip_blocks", IndexType::IvfPq, MetricType::Ip, DataType::FloatVector, 8),
+    ("scann_ivf_cosine_blocks", IndexType::Scann, MetricType::Cosine, DataType::FloatVector, 8),
+    ("hnsw_l2_places", IndexType::Hnsw, MetricType::L2, DataType::FloatVector, 24),
     (
         "bin_ivf_flat_hamming",
         IndexType::BinIvfFlat,
@@ -44,6 +48,9 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
     ),
     ("sparse_ip", IndexType::SparseInvertedIndex, MetricType::Ip, DataType::SparseFloatVector, 0),
 ];
+
+/// Files whose codes are laid out anew when they are opened, and so written differently.
+const LAID_OUT_ANEW: &[&str] = &["ivf_rabitq_l2", "ivf_pq_ip"];
 
 /// Rows of a golden file: lists need many.
 fn golden_rows(index_type: IndexType) -> usize {
@@ -106,6 +113,9 @@ fn files_of_version_1_are_read_forever() {
             let lsh = index_type == IndexType::MinHashLsh;
             let want: Vec<_> = want.iter().filter(|hit| !lsh || hit.score > 0.0).copied().collect();
             assert_eq!(hits, want, "{name}");
+        }
+        if LAID_OUT_ANEW.contains(&name) {
+            continue;
         }
         let mut again = Vec::new();
         index.write(&mut again).unwrap();

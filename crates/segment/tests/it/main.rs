@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "the model knows three metrics")]
 
+mod coded;
 mod grouped;
 mod growing;
 mod model;

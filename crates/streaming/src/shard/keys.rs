@@ -3,7 +3,8 @@
 use std::collections::hash_map::Entry;
 
 use arrow::array::{Array, RecordBatch};
-use milvus_types::{PkType, PrimaryKeys};
+use milvus_segment::code_bytes;
+use milvus_types::{FieldSchema, PkType, PrimaryKeys};
 use rustc_hash::FxHashMap;
 
 pub(super) enum KeyMap {
@@ -69,14 +70,19 @@ impl KeyMap {
     }
 }
 
-/// Bytes that `rows` will hold once applied: their values, not the buffers they are views of, and
-/// their entries in a key map.
-pub(super) fn estimate_row_bytes(rows: &RecordBatch, pk_field: &str) -> u64 {
+/// Bytes that `rows`, of `fields`, will hold once applied: their values, not the buffers they are
+/// views of, the codes of their vectors and their entries in a key map.
+pub(super) fn estimate_row_bytes(
+    rows: &RecordBatch,
+    fields: &[FieldSchema],
+    pk_field: &str,
+) -> u64 {
     let values = rows.columns().iter().map(|column| {
         column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
     });
     let keys = rows.column_by_name(pk_field).and_then(|keys| PrimaryKeys::from_array(keys));
-    values.sum::<usize>() as u64 + keys.as_ref().map_or(0, KeyMap::estimate_bytes)
+    let keys = keys.as_ref().map_or(0, KeyMap::estimate_bytes);
+    values.sum::<usize>() as u64 + code_bytes(fields, rows.num_rows()) + keys
 }
 
 #[cfg(test)]

@@ -236,7 +236,7 @@ impl Shard {
             if !state.partitions.contains(partition_id) {
                 return Ok(()); // dropped after this record was written
             }
-            let bytes = estimate_row_bytes(rows, &self.pk_field);
+            let bytes = estimate_row_bytes(rows, state.schema.fields(), &self.pk_field);
             let memory = self.parts.governor.reserve(Purpose::Insert, bytes);
             let change = Change {
                 body: &body,

@@ -89,7 +89,7 @@ impl Shard {
     fn reserve(&self, body: &Body) -> Result<Reservation> {
         let bytes = match body {
             Body::Insert { rows, .. } | Body::Upsert { rows, .. } => {
-                estimate_row_bytes(rows, &self.pk_field)
+                estimate_row_bytes(rows, &self.collection().schema.fields, &self.pk_field)
             }
             Body::Delete { .. }
             | Body::Flush
