@@ -12,6 +12,7 @@ use milvus_kernel::{Bitset, Scored, TopK};
 use milvus_types::{DataType, MetricType};
 
 use crate::compare::{Comparer, check};
+use crate::comparison::Comparison;
 use crate::error::CompareError;
 use crate::range::Range;
 use crate::score::Metric;
@@ -25,7 +26,7 @@ const SPARSE: u32 = 24;
 
 /// The best `k` live rows of `rows` for each of `queries`, best first; reads the rows once for all.
 pub fn exact_search(
-    metric: MetricType,
+    metric: impl Into<Comparison>,
     queries: &QueryData,
     rows: &VectorData,
     live: Option<&Bitset>,
@@ -38,7 +39,7 @@ pub fn exact_search(
 
 /// The best `limit` live rows of `rows` whose score is within `range`, for each of `queries`.
 pub fn exact_range(
-    metric: MetricType,
+    metric: impl Into<Comparison>,
     queries: &QueryData,
     rows: &VectorData,
     live: Option<&Bitset>,
@@ -57,7 +58,7 @@ pub fn exact_range(
 
 /// The score of every live row for each of `queries`, NaN for rows that are not live or no answer.
 pub fn score_all(
-    metric: MetricType,
+    metric: impl Into<Comparison>,
     queries: &QueryData,
     rows: &VectorData,
     live: Option<&Bitset>,
@@ -74,7 +75,7 @@ pub fn score_all(
 /// The scores of the rows named by `of` for query `query` of `queries`, NaN for rows that are no
 /// answer. Panics where a row or the query is not there.
 pub fn score_rows(
-    metric: MetricType,
+    metric: impl Into<Comparison>,
     queries: &QueryData,
     query: usize,
     rows: &VectorData,

@@ -8,8 +8,8 @@ use half::{bf16, f16};
 use milvus_kernel::narrow::Narrow;
 use milvus_kernel::prefetch::prefetch_lines;
 use milvus_kernel::{binary, distance, sparse};
-use milvus_types::MetricType;
 
+use crate::comparison::Comparison;
 use crate::error::CompareError;
 use crate::score::{Metric, Query};
 use crate::sparse_rows::SparseView;
@@ -17,8 +17,6 @@ use crate::vectors::{VectorData, VectorRef, View};
 
 /// Cache lines of a row that are prefetched; hardware follows from there.
 const LINES: usize = 16;
-/// Bits of a hash under MHJACCARD, as in Milvus where an index names no other.
-const HASH_BYTES: usize = 1;
 
 /// A query ready to be compared with rows.
 #[derive(Clone, Copy, Debug)]
@@ -76,15 +74,16 @@ fn inverse_norm<T: Narrow>(vector: &[T]) -> f32 {
     distance::inverse_norm(T::ip(vector, vector))
 }
 
-/// The metric of `metric`'s name between queries and rows, which must fit each other.
+/// The metric that `comparison` is between queries and rows, which must fit each other.
 pub(crate) fn check(
-    metric: MetricType,
+    comparison: impl Into<Comparison>,
     queries: &VectorData,
     rows: &VectorData,
 ) -> Result<Metric, CompareError> {
     check_shape(queries.view(), rows.view())?;
-    Metric::of(metric, rows.data_type())
-        .ok_or(CompareError::Metric { metric, data_type: rows.data_type() })
+    let comparison = comparison.into();
+    let (metric, data_type) = (comparison.metric, rows.data_type());
+    comparison.of(data_type).ok_or(CompareError::Metric { metric, data_type })
 }
 
 fn check_shape(query: View<'_>, rows: View<'_>) -> Result<(), CompareError> {
@@ -254,10 +253,10 @@ fn bits(metric: Metric, query: &[u8], row: &[u8]) -> f32 {
         Metric::Jaccard => binary::jaccard(query, row),
         Metric::Substructure => found(binary::is_subset(query, row)),
         Metric::Superstructure => found(binary::is_subset(row, query)),
-        Metric::MhJaccard => {
-            let hashes = query.chunks(HASH_BYTES).zip(row.chunks(HASH_BYTES));
-            let same = hashes.clone().filter(|(a, b)| a == b).count();
-            -(same as f32 / hashes.len().max(1) as f32)
+        Metric::MhJaccard { hash_bytes } => {
+            let hashes = query.len() / hash_bytes;
+            let (query, row) = (&query[..hashes * hash_bytes], &row[..hashes * hash_bytes]);
+            -(binary::equal_elements(query, row, hash_bytes) as f32 / hashes.max(1) as f32)
         }
         Metric::Hamming | Metric::L2 | Metric::Ip | Metric::Cosine => {
             binary::hamming(query, row) as f32

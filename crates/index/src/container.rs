@@ -12,7 +12,7 @@
 //!      parameter count u16                  each: key text, value text
 //!      section count u16                    each: tag 8 bytes, offset u64, bytes u64, crc32c u32
 //!      zeros to a multiple of 64
-//! ...  sections, each at a multiple of 64, zeros between and after
+//! ...  sections, each at a multiple of 64 (some of more), zeros between and after
 //! ```
 //!
 //! Numbers are little endian. Opening verifies every checksum and that the gaps are zero, so any
@@ -21,14 +21,17 @@
 //!
 //! Golden files: `tests/golden/`.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::ops::Range;
 
 use milvus_types::index_meta::find;
 use milvus_types::{KeyValue, MetricType};
 
 use crate::error::OpenError;
-use crate::section::{Mapped, Section};
+#[cfg(test)]
+use crate::section::Mapped;
+use crate::section::Section;
+use crate::source::{Region, Source};
 
 /// The first bytes of every index file.
 pub const MAGIC: [u8; 8] = *b"MILVUSIX";
@@ -72,11 +75,58 @@ impl Header {
 /// The name of a section.
 pub(crate) type Tag = [u8; 8];
 
+/// What a section is written from.
+pub(crate) trait Content {
+    /// Writes its bytes, the same each time.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()>;
+
+    /// The multiple of bytes in the file that it begins at.
+    fn align(&self) -> usize {
+        ALIGN
+    }
+}
+
+impl Content for &[u8] {
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        out.write_all(self)
+    }
+}
+
+/// Counts what is written, and its checksum.
+#[derive(Default)]
+struct Sum {
+    bytes: usize,
+    crc: u32,
+}
+
+impl Write for Sum {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.bytes += bytes.len();
+        self.crc = crc32c::crc32c_append(self.crc, bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Writes a container of `sections` to `out`.
 pub(crate) fn write(
     out: &mut dyn Write,
     header: &Header,
     sections: &[(Tag, &[u8])],
+) -> io::Result<()> {
+    let sections: Vec<(Tag, &dyn Content)> =
+        sections.iter().map(|(tag, data)| (*tag, data as &dyn Content)).collect();
+    write_contents(out, header, &sections)
+}
+
+/// As [`write`], of sections that need not be in memory as a whole.
+pub(crate) fn write_contents(
+    out: &mut dyn Write,
+    header: &Header,
+    sections: &[(Tag, &dyn Content)],
 ) -> io::Result<()> {
     let too_long = |_| io::Error::new(io::ErrorKind::InvalidInput, "index header is too long");
     let mut body = Vec::new();
@@ -98,12 +148,18 @@ pub(crate) fn write(
     let table = sections.len() * (8 + 8 + 8 + 4);
     let header_bytes = (body.len() + table).next_multiple_of(ALIGN);
     let mut offset = PREFIX + header_bytes;
-    for (tag, data) in sections {
+    let mut gaps = Vec::with_capacity(sections.len());
+    for (tag, content) in sections {
+        let start = offset.next_multiple_of(content.align());
+        let mut sum = Sum::default();
+        content.write(&mut sum)?;
         body.extend(tag);
-        body.extend((offset as u64).to_le_bytes());
-        body.extend((data.len() as u64).to_le_bytes());
-        body.extend(crc32c::crc32c(data).to_le_bytes());
-        offset += data.len().next_multiple_of(ALIGN);
+        body.extend((start as u64).to_le_bytes());
+        body.extend((sum.bytes as u64).to_le_bytes());
+        body.extend(sum.crc.to_le_bytes());
+        let end = start + sum.bytes;
+        gaps.push((start - offset, end.next_multiple_of(ALIGN) - end));
+        offset = end.next_multiple_of(ALIGN);
     }
     body.resize(header_bytes, 0);
 
@@ -116,9 +172,10 @@ pub(crate) fn write(
     prefix.resize(PREFIX, 0);
     out.write_all(&prefix)?;
     out.write_all(&body)?;
-    for (_, data) in sections {
-        out.write_all(data)?;
-        out.write_all(&[0; ALIGN][..data.len().next_multiple_of(ALIGN) - data.len()])?;
+    for ((_, content), (before, behind)) in sections.iter().zip(gaps) {
+        io::copy(&mut io::repeat(0).take(before as u64), out)?;
+        content.write(out)?;
+        out.write_all(&[0; ALIGN][..behind])?;
     }
     Ok(())
 }
@@ -126,7 +183,7 @@ pub(crate) fn write(
 /// A container whose checksums have been verified.
 pub(crate) struct Container {
     pub(crate) header: Header,
-    bytes: Mapped,
+    source: Source,
     sections: Sections,
 }
 
@@ -135,9 +192,21 @@ type Sections = Vec<(Tag, Range<usize>)>;
 
 impl Container {
     /// Reads the header of `bytes` and verifies every checksum.
+    #[cfg(test)]
     pub(crate) fn open(bytes: Mapped) -> Result<Self, OpenError> {
-        let (header, sections) = parse((*bytes).as_ref())?;
-        Ok(Self { header, bytes, sections })
+        Self::open_from(Source::Memory(bytes))
+    }
+
+    /// As [`Self::open`]; sections of a file are read into memory when they are asked for.
+    pub(crate) fn open_from(source: Source) -> Result<Self, OpenError> {
+        let (header, sections) = parse(&source)?;
+        Ok(Self { header, source, sections })
+    }
+
+    /// The section called `tag`, which must have `bytes` bytes, left where it is.
+    pub(crate) fn region(&self, tag: Tag, bytes: usize) -> Result<Region, OpenError> {
+        let range = self.range(tag, Some(bytes), 1)?;
+        Ok(Region { source: self.source.clone(), range })
     }
 
     /// The section called `tag`, which must hold `count` elements.
@@ -146,23 +215,37 @@ impl Container {
         tag: Tag,
         count: usize,
     ) -> Result<Section<T>, OpenError> {
-        let name = || String::from_utf8_lossy(&tag).trim_end().to_owned();
-        let (_, range) = self
-            .sections
-            .iter()
-            .find(|(other, _)| *other == tag)
-            .ok_or_else(|| OpenError::malformed(format!("section {} is missing", name())))?;
-        let want = count.checked_mul(size_of::<T>());
-        if want != Some(range.len()) {
+        let range = self.range(tag, count.checked_mul(size_of::<T>()), size_of::<T>())?;
+        match &self.source {
+            Source::Memory(bytes) => Section::map(bytes, range),
+            Source::File(_) => {
+                let mut data = vec![T::zeroed(); count];
+                self.source.read(range.start as u64, bytemuck::cast_slice_mut(&mut data))?;
+                Some(data.into())
+            }
+        }
+        .ok_or_else(|| OpenError::malformed(format!("section {} cannot be read", name(tag))))
+    }
+
+    /// Where the section called `tag` is, which must have `bytes` bytes, elements of `size`.
+    fn range(
+        &self,
+        tag: Tag,
+        bytes: Option<usize>,
+        size: usize,
+    ) -> Result<Range<usize>, OpenError> {
+        let section = self.sections.iter().find(|(other, _)| *other == tag);
+        let (_, range) = section
+            .ok_or_else(|| OpenError::malformed(format!("section {} is missing", name(tag))))?;
+        if bytes != Some(range.len()) {
             return Err(OpenError::malformed(format!(
-                "section {} has {} bytes, want {count} elements of {}",
-                name(),
+                "section {} has {} bytes, want {} elements of {size}",
+                name(tag),
                 range.len(),
-                size_of::<T>()
+                bytes.map_or_else(|| "too many".to_owned(), |bytes| (bytes / size).to_string()),
             )));
         }
-        Section::map(&self.bytes, range.clone())
-            .ok_or_else(|| OpenError::malformed(format!("section {} cannot be read", name())))
+        Ok(range.clone())
     }
 
     /// How many elements of `T` the section called `tag` holds; 0 where there is none.
@@ -172,11 +255,19 @@ impl Container {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<(Header, Sections), OpenError> {
-    if bytes.get(..8) != Some(&MAGIC) {
+/// The name of a section, to speak of it.
+fn name(tag: Tag) -> String {
+    String::from_utf8_lossy(&tag).trim_end().to_owned()
+}
+
+fn parse(source: &Source) -> Result<(Header, Sections), OpenError> {
+    let size = source.size()?;
+    let len = usize::try_from(size).map_err(|_| OpenError::malformed("file is out of reach"))?;
+    let start = source.bytes(0..len.min(PREFIX))?;
+    if start.get(..8) != Some(&MAGIC) {
         return Err(OpenError::NotAnIndex);
     }
-    let mut prefix = Reader { bytes: bytes.get(8..).unwrap_or_default() };
+    let mut prefix = Reader { bytes: start.get(8..).unwrap_or_default() };
     let version = prefix.u32()?;
     if version > VERSION {
         return Err(OpenError::NewerVersion { got: version, want: VERSION });
@@ -184,33 +275,36 @@ fn parse(bytes: &[u8]) -> Result<(Header, Sections), OpenError> {
     let header_bytes = prefix.size()?;
     let file_bytes = prefix.u64()?;
     let want = prefix.u32()?;
-    if file_bytes != bytes.len() as u64 {
-        return Err(OpenError::WrongLength { got: bytes.len() as u64, want: file_bytes });
+    if file_bytes != size {
+        return Err(OpenError::WrongLength { got: size, want: file_bytes });
     }
     let end = PREFIX.saturating_add(header_bytes);
-    let body = bytes.get(PREFIX..end).ok_or_else(|| OpenError::malformed("header is cut off"))?;
-    let got = crc32c::crc32c_append(crc32c::crc32c(&bytes[..24]), body);
+    if end > len || start.len() < PREFIX {
+        return Err(OpenError::malformed("header is cut off"));
+    }
+    let body = source.bytes(PREFIX..end)?;
+    let got = crc32c::crc32c_append(crc32c::crc32c(&start[..24]), &body);
     if got != want {
         return Err(OpenError::Checksum { part: "header".to_owned(), got, want });
     }
     if version == 0 {
         return Err(OpenError::malformed("version is 0"));
     }
-    let (header, table, rest) = parse_body(body)?;
+    let (header, table, rest) = parse_body(&body)?;
     let mut covered = end - rest;
-    zeros(bytes, 28..PREFIX)?;
+    zeros(source, 28..PREFIX)?;
     let mut sections = Vec::with_capacity(table.len());
     for entry in table {
-        let range = entry.range(bytes.len(), end)?;
+        let range = entry.range(len, end)?;
         if range.start < covered {
             return Err(OpenError::malformed("sections overlap"));
         }
-        zeros(bytes, covered..range.start)?;
-        let got = crc32c::crc32c(&bytes[range.clone()]);
+        zeros(source, covered..range.start)?;
+        let mut got = 0;
+        source.each(range.clone(), &mut |piece| got = crc32c::crc32c_append(got, piece))?;
         if got != entry.crc {
-            let part = String::from_utf8_lossy(&entry.tag).trim_end().to_owned();
             return Err(OpenError::Checksum {
-                part: format!("section {part}"),
+                part: format!("section {}", name(entry.tag)),
                 got,
                 want: entry.crc,
             });
@@ -218,7 +312,7 @@ fn parse(bytes: &[u8]) -> Result<(Header, Sections), OpenError> {
         covered = range.end;
         sections.push((entry.tag, range));
     }
-    zeros(bytes, covered..bytes.len())?;
+    zeros(source, covered..len)?;
     Ok((header, sections))
 }
 
@@ -271,11 +365,13 @@ fn parse_body(body: &[u8]) -> Result<(Header, Vec<Entry>, usize), OpenError> {
     Ok((Header { index_type, metric, dim, rows, params }, sections, reader.bytes.len()))
 }
 
-fn zeros(bytes: &[u8], range: Range<usize>) -> Result<(), OpenError> {
-    match bytes.get(range) {
-        Some(gap) if gap.iter().all(|&byte| byte == 0) => Ok(()),
-        _ => Err(OpenError::malformed("bytes between sections are not zero")),
+fn zeros(source: &Source, range: Range<usize>) -> Result<(), OpenError> {
+    let mut zero = true;
+    source.each(range, &mut |gap| zero &= gap.iter().all(|&byte| byte == 0))?;
+    if !zero {
+        return Err(OpenError::malformed("bytes between sections are not zero"));
     }
+    Ok(())
 }
 
 struct Reader<'a> {
@@ -359,6 +455,7 @@ mod tests {
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_found() {
+        let parse = |bytes: &[u8]| super::parse(&Source::Memory(Arc::new(bytes.to_vec())));
         let bytes = sample();
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();
@@ -375,6 +472,7 @@ mod tests {
 
     #[test]
     fn a_newer_version_is_named() {
+        let parse = |bytes: &[u8]| super::parse(&Source::Memory(Arc::new(bytes.to_vec())));
         let mut bytes = sample();
         bytes[8] = 9;
         let error = parse(&bytes).unwrap_err();

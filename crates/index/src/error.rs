@@ -2,6 +2,8 @@
 //!
 //! Texts about parameters are Milvus's own, to the letter: clients match on them.
 
+use std::io;
+
 use milvus_types::{Coded, DataType, ErrorCode, MetricType};
 
 /// A parameter that an index does not take.
@@ -149,6 +151,9 @@ pub enum OpenError {
         /// Bytes there should be.
         want: u64,
     },
+    /// The file cannot be read.
+    #[error("index file cannot be read: {0}")]
+    Read(io::ErrorKind),
     /// A checksum does not match.
     #[error("{part} of index file is corrupt: checksum is {got:08x}, want {want:08x}")]
     Checksum {
@@ -191,6 +196,7 @@ impl Coded for OpenError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NewerVersion { .. } | Self::UnsupportedType(_) => ErrorCode::IndexNotSupported,
+            Self::Read(_) => ErrorCode::IoFailed,
             Self::NotAnIndex
             | Self::WrongLength { .. }
             | Self::Checksum { .. }

@@ -14,6 +14,7 @@ use crate::error::OpenError;
 use crate::index_type::IndexType;
 use crate::params::{Build, SearchParams};
 use crate::range::Range;
+use crate::registry::comparison_params;
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::{Hit, VectorIndex};
@@ -104,7 +105,7 @@ impl VectorIndex for Flat {
             metric: self.metric(),
             dim: self.dim(),
             rows: self.rows(),
-            params: Vec::new(),
+            params: comparison_params(self.metric),
         };
         container::write(out, &header, &[(NORMS, self.inverse_norms.as_bytes())])
     }

@@ -55,6 +55,10 @@ index_types! {
     SparseInvertedIndex = "SPARSE_INVERTED_INDEX",
     /// The old name of `SPARSE_INVERTED_INDEX`.
     SparseWand = "SPARSE_WAND",
+    /// A forest of trees that halve the rows by planes.
+    Annoy = "ANNOY",
+    /// Buckets of rows that share hashes, for binary vectors of MinHash signatures.
+    MinHashLsh = "MINHASH_LSH",
     /// The best there is without tuning, with Milvus's automatic parameters.
     AutoIndex = "AUTOINDEX",
 }

@@ -14,10 +14,13 @@
 //! of an index lie (`storage`).
 #![warn(missing_docs)]
 
+mod annoy;
 pub mod brute;
 mod compare;
+pub mod comparison;
 pub mod container;
 mod dense;
+mod disk;
 pub mod error;
 mod flat;
 mod graph;
@@ -25,13 +28,16 @@ pub mod index_type;
 mod inverted;
 mod ivf;
 pub mod lists;
+mod minhash;
 pub mod params;
 mod pca;
+mod points;
 mod product;
 mod range;
 pub mod registry;
 mod score;
 mod section;
+mod source;
 mod sparse_rows;
 pub mod vector_index;
 pub mod vectors;
@@ -40,18 +46,21 @@ pub use brute::{
     brute_force, brute_force_many, brute_force_range, exact_range, exact_search, score_all,
     score_rows,
 };
+pub use comparison::Comparison;
 pub use error::{BuildError, CompareError, IndexParamError, OpenError};
 pub use index_type::IndexType;
 pub use lists::{Lists, element_metric, max_sim, max_sim_all, max_sim_range};
 pub use params::{
-    Build, BuildKind, Depth, GraphCodes, GraphParams, IvfCodes, IvfParams, SearchParams,
-    VectorField, check_build_params, check_index, check_range_params, check_search_params,
+    AnnoyParams, Build, BuildKind, Depth, DiskParams, GraphCodes, GraphParams, IvfCodes, IvfParams,
+    MinHashParams, SearchParams, SparseAlgo, SparseParams, VectorField, check_build_params,
+    check_index, check_range_params, check_search_params,
 };
 pub use product::ProductParams;
 pub use range::Range;
-pub use registry::{BuiltIndex, build, estimate_build_bytes, open};
+pub use registry::{BuiltIndex, build, estimate_build_bytes, open, open_file};
 pub use score::has_metric;
 pub use section::Mapped;
+pub use source::ReadAt;
 pub use vector_index::{Hit, VectorIndex};
 pub use vectors::{
     Dense, QueryData, SparseRows, SparseShape, VectorData, VectorRef, VectorShape, Vectors,

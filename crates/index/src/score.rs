@@ -5,6 +5,7 @@
 use milvus_kernel::{Scored, distance};
 use milvus_types::{DataType, MetricType};
 
+use crate::comparison::HASH_BITS;
 use crate::vector_index::Hit;
 
 /// Whether vectors of `data_type` can be compared, two at a time, under `metric`.
@@ -22,7 +23,10 @@ pub(crate) enum Metric {
     Jaccard,
     Substructure,
     Superstructure,
-    MhJaccard,
+    /// The share of equal hashes, each of so many bytes.
+    MhJaccard {
+        hash_bytes: usize,
+    },
 }
 
 impl Metric {
@@ -44,7 +48,7 @@ impl Metric {
                 MetricType::Jaccard => Some(Self::Jaccard),
                 MetricType::Substructure => Some(Self::Substructure),
                 MetricType::Superstructure => Some(Self::Superstructure),
-                MetricType::MhJaccard => Some(Self::MhJaccard),
+                MetricType::MhJaccard => Some(Self::MhJaccard { hash_bytes: HASH_BITS / 8 }),
                 _ => None,
             },
             DataType::SparseFloatVector => (metric == MetricType::Ip).then_some(Self::Ip),
@@ -61,14 +65,14 @@ impl Metric {
             Self::Jaccard => MetricType::Jaccard,
             Self::Substructure => MetricType::Substructure,
             Self::Superstructure => MetricType::Superstructure,
-            Self::MhJaccard => MetricType::MhJaccard,
+            Self::MhJaccard { .. } => MetricType::MhJaccard,
         }
     }
 
     /// Whether a score is the distance with its sign turned.
     #[inline]
     fn is_similarity(self) -> bool {
-        matches!(self, Self::Ip | Self::Cosine | Self::MhJaccard)
+        matches!(self, Self::Ip | Self::Cosine | Self::MhJaccard { .. })
     }
 
     /// The score of a distance.

@@ -23,8 +23,8 @@ pub struct Hit {
 ///
 /// An implementer promises: hits are best first, equal scores by ascending row; scores are exact
 /// metric values of the stored vectors; a search returns exactly `min(k, live rows)` hits, except
-/// that sparse indexes find only rows with a product above 0, and SUBSTRUCTURE and SUPERSTRUCTURE
-/// only rows that meet them; nothing is shared between searches that could make one wait for
+/// that sparse indexes find only rows with a product above 0, SUBSTRUCTURE and SUPERSTRUCTURE only
+/// rows that meet them, and MINHASH_LSH only rows that share a band of hashes with the query; nothing is shared between searches that could make one wait for
 /// another for long.
 ///
 /// `query` is of the vectors' kind and has [`dim`](Self::dim) dimensions; methods panic where it has

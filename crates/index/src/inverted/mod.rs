@@ -1,34 +1,46 @@
-//! SPARSE_INVERTED_INDEX: for each dimension the rows that have it, searched with exact pruning.
+//! SPARSE_INVERTED_INDEX: for each dimension the rows that have it, searched exactly.
 //!
-//! Every algorithm and codec that Milvus lets a client choose is served by the same lists and the
-//! same search (MaxScore, `daat`), which finds the exact best rows. `drop_ratio_search` leaves the
-//! smallest values of a query out; scores are then those of what is left of it.
+//! Lists are searched one after another (`taat`, where `inverted_index_algo` is `TAAT_NAIVE`), or in
+//! blocks of rows by what these can hold (`blocks`), which all other names of Milvus's stand for. Both
+//! find the exact best rows and give them the same scores, to the bit.
+//! `drop_ratio_search` leaves the smallest values of a query out; scores are then those of what is left
+//! of it.
 //!
 //! | section | elements | what |
 //! |---|---|---|
 //! | `dims` | u32 × D | dimensions that occur, ascending |
 //! | `postends` | u32 × D | where each dimension's rows end in `postrows` |
 //! | `postrows`, `postvals` | u32, f32 × N | rows of each dimension, ascending, and their values |
+//! | `order` | u32 × rows | where there are blocks: the row that each number in `postrows` stands for |
 //! | `most`, `least` | f32 × D | the largest and smallest value of each dimension |
+//! | `blklists` | u32 × D | where each dimension's blocks end in the next three |
+//! | `blocks`, `blkstart`, `blkmost` | u32, u32, u8 × B | see `blocks` |
+//!
+//! Parameters: where there are blocks `algo`, which says so, and `block`, their rows. Files without are
+//! searched list after list.
 
-mod daat;
+mod blocks;
+mod taat;
 
 use std::io;
 
 use milvus_kernel::{Bitset, sparse};
-use milvus_types::{DataType, MetricType};
+use milvus_types::index_meta::find;
+use milvus_types::{DataType, KeyValue, MetricType};
 
 use crate::brute::{range_into, row_number, search_into};
 use crate::compare::{Comparer, query_of};
 use crate::container::{self, Container, Header, Tag};
 use crate::error::OpenError;
 use crate::index_type::IndexType;
-use crate::params::SearchParams;
+use crate::params::{SearchParams, SparseAlgo, SparseParams};
 use crate::range::Range;
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vector_index::{Hit, VectorIndex};
 use crate::vectors::{VectorData, VectorRef};
+
+use blocks::Blocks;
 
 const DIMS: Tag = *b"dims    ";
 const ENDS: Tag = *b"postends";
@@ -36,6 +48,10 @@ const ROWS: Tag = *b"postrows";
 const VALUES: Tag = *b"postvals";
 const MOST: Tag = *b"most    ";
 const LEAST: Tag = *b"least   ";
+
+/// Parameters of files.
+const ALGO: &str = "algo";
+const BLOCK: &str = "block";
 
 /// With fewer than one live row in so many, live rows are compared one by one.
 const FEW_LIVE: usize = 32;
@@ -49,6 +65,13 @@ pub(crate) struct Inverted {
     values: Section<f32>,
     most: Section<f32>,
     least: Section<f32>,
+    search: Search,
+}
+
+/// How the lists are searched.
+enum Search {
+    Lists,
+    Blocks(Blocks),
 }
 
 /// Bytes of memory that building takes at its peak over rows of `bytes` bytes.
@@ -58,13 +81,17 @@ pub(crate) fn estimate_bytes(bytes: u64) -> u64 {
 }
 
 impl Inverted {
-    pub(crate) fn build(index_type: IndexType, vectors: VectorData) -> Self {
+    pub(crate) fn build(index_type: IndexType, params: &SparseParams, vectors: VectorData) -> Self {
+        let order = match params.algo {
+            SparseAlgo::Blocks => blocks::order(&vectors),
+            SparseAlgo::Lists => (0..vectors.rows()).map(row_number).collect(),
+        };
         let mut postings: Vec<(u32, u32, f32)> = Vec::with_capacity(vectors.bytes() / sparse::PAIR);
-        for (row, vector) in vectors.iter().enumerate() {
-            let row = row_number(row);
-            postings.extend(sparse::pairs(vector.bytes()).map(|(dim, value)| (dim, row, value)));
+        for (place, &row) in (0..).zip(&order) {
+            let pairs = sparse::pairs(vectors.row(row as usize).bytes());
+            postings.extend(pairs.map(|(dim, value)| (dim, place, value)));
         }
-        // Stable: rows stay ascending within a dimension.
+        // Stable: places stay ascending within a dimension.
         postings.sort_by_key(|&(dim, _, _)| dim);
         let (mut dims, mut ends) = (Vec::new(), Vec::new());
         let (mut most, mut least) = (Vec::new(), Vec::new());
@@ -77,7 +104,7 @@ impl Inverted {
             most.push(values().fold(f32::NEG_INFINITY, f32::max));
             least.push(values().fold(f32::INFINITY, f32::min));
         }
-        Self {
+        let mut built = Self {
             index_type,
             vectors,
             dims: dims.into(),
@@ -86,7 +113,14 @@ impl Inverted {
             values: postings.iter().map(|posting| posting.2).collect::<Vec<_>>().into(),
             most: most.into(),
             least: least.into(),
+            search: Search::Lists,
+        };
+        drop(postings);
+        if params.algo == SparseAlgo::Blocks {
+            let rows = blocks::rows_of(params.block);
+            built.search = Search::Blocks(Blocks::build(&built, rows, order));
         }
+        built
     }
 
     pub(crate) fn open(
@@ -96,7 +130,7 @@ impl Inverted {
     ) -> Result<Self, OpenError> {
         let dims = container.count::<u32>(DIMS);
         let postings = container.count::<u32>(ROWS);
-        let opened = Self {
+        let mut opened = Self {
             index_type,
             dims: container.section(DIMS, dims)?,
             ends: container.section(ENDS, dims)?,
@@ -104,9 +138,18 @@ impl Inverted {
             values: container.section(VALUES, postings)?,
             most: container.section(MOST, dims)?,
             least: container.section(LEAST, dims)?,
+            search: Search::Lists,
             vectors,
         };
         opened.check()?;
+        match find(&container.header.params, ALGO) {
+            None => {}
+            Some("blocks") => {
+                let rows = container.header.number(BLOCK)?;
+                opened.search = Search::Blocks(Blocks::open(container, rows, &opened)?);
+            }
+            Some(other) => return Err(OpenError::malformed(format!("algo is {other}"))),
+        }
         Ok(opened)
     }
 
@@ -133,11 +176,15 @@ impl Inverted {
         Ok(())
     }
 
+    /// Where the postings of the `list`th dimension begin.
+    fn start(&self, list: usize) -> usize {
+        list.checked_sub(1).map_or(0, |before| self.ends.as_slice()[before] as usize)
+    }
+
     /// The rows and values of the `list`th dimension.
     fn list(&self, list: usize) -> (&[u32], &[f32]) {
         let ends = self.ends.as_slice();
-        let start = list.checked_sub(1).map_or(0, |before| ends[before] as usize);
-        let range = start..ends[list] as usize;
+        let range = self.start(list)..ends[list] as usize;
         (&self.rows.as_slice()[range.clone()], &self.values.as_slice()[range])
     }
 
@@ -180,7 +227,12 @@ impl VectorIndex for Inverted {
         if live.is_some_and(|live| live.count() * FEW_LIVE < self.rows()) {
             return search_into(&comparer, self.rows(), live, k, out);
         }
-        daat::search(self, query.bytes(), &comparer, k, live, out);
+        let top = match &self.search {
+            Search::Lists => taat::search(self, query.bytes(), k, live),
+            Search::Blocks(blocks) => blocks::search(self, blocks, query.bytes(), k, live),
+        };
+        out.clear();
+        out.extend(top.into_sorted().into_iter().map(|scored| comparer.metric.hit(scored)));
     }
 
     fn range_search(
@@ -221,17 +273,12 @@ impl VectorIndex for Inverted {
             + self.values.bytes()
             + self.most.bytes()
             + self.least.bytes()
+            + if let Search::Blocks(blocks) = &self.search { blocks.bytes() } else { 0 }
     }
 
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
-        let header = Header {
-            index_type: self.index_type.name().to_owned(),
-            metric: self.metric(),
-            dim: 0,
-            rows: self.rows(),
-            params: Vec::new(),
-        };
-        let sections: [(Tag, &[u8]); 6] = [
+        let mut params = Vec::new();
+        let mut sections: Vec<(Tag, &[u8])> = vec![
             (DIMS, self.dims.as_bytes()),
             (ENDS, self.ends.as_bytes()),
             (ROWS, self.rows.as_bytes()),
@@ -239,6 +286,21 @@ impl VectorIndex for Inverted {
             (MOST, self.most.as_bytes()),
             (LEAST, self.least.as_bytes()),
         ];
+        match &self.search {
+            Search::Lists => {}
+            Search::Blocks(blocks) => {
+                params.push(KeyValue::new(ALGO, "blocks"));
+                params.push(KeyValue::new(BLOCK, blocks.rows.to_string()));
+                sections.extend(blocks.sections());
+            }
+        }
+        let header = Header {
+            index_type: self.index_type.name().to_owned(),
+            metric: self.metric(),
+            dim: 0,
+            rows: self.rows(),
+            params,
+        };
         container::write(out, &header, &sections)
     }
 }

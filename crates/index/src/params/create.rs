@@ -1,10 +1,23 @@
 //! Creation: what to build for the parameters that a client sends.
+//!
+//! Families with more to say have a file of their own below `create`.
+
+mod annoy;
+mod disk;
+mod minhash;
+mod sparse;
 
 use milvus_types::index_meta::find;
 use milvus_types::{DataType, KeyValue, MetricType};
 
+pub use annoy::AnnoyParams;
+pub use disk::DiskParams;
+pub use minhash::MinHashParams;
+pub use sparse::{SparseAlgo, SparseParams};
+
 use super::number::{Created, I32_MAX};
 use super::rules::VectorField;
+use crate::comparison::Comparison;
 use crate::error::IndexParamError;
 use crate::index_type::IndexType;
 use crate::lists::element_metric;
@@ -21,6 +34,8 @@ pub struct Build {
     pub data_type: DataType,
     /// Dimensions of a vector; 0 of sparse ones.
     pub dim: usize,
+    /// `mh_element_bit_width`: bits of a hash under MHJACCARD; of no meaning elsewhere.
+    pub hash_bits: usize,
     /// The family that serves it, and its parameters.
     pub kind: BuildKind,
 }
@@ -30,6 +45,11 @@ impl Build {
     /// through [`crate::max_sim`].
     pub fn is_of_lists(&self) -> bool {
         element_metric(self.metric).is_some()
+    }
+
+    /// How it compares vectors.
+    pub fn comparison(&self) -> Comparison {
+        Comparison { metric: self.metric, hash_bits: self.hash_bits }
     }
 }
 
@@ -43,7 +63,13 @@ pub enum BuildKind {
     /// Lists around centroids.
     Ivf(IvfParams),
     /// Posting lists of sparse vectors.
-    Sparse,
+    Sparse(SparseParams),
+    /// Buckets of rows that share hashes.
+    MinHash(MinHashParams),
+    /// A forest of trees that halve the rows.
+    Annoy(AnnoyParams),
+    /// A navigable graph on disk, with codes in memory.
+    Disk(DiskParams),
 }
 
 /// The parameters of a graph.
@@ -93,12 +119,6 @@ const HNSW: GraphParams = GraphParams { m: 30, ef_construction: 360, codes: Grap
 /// Our parameters of AUTOINDEX over dense numbers: as good a graph as Milvus's M 18 with
 /// efConstruction 240, in two thirds of its building time.
 const AUTO: GraphParams = GraphParams { m: 24, ef_construction: 120, codes: GraphCodes::Best };
-/// Milvus's defaults of DISKANN: `max_degree` (twice `M`), `search_list_size`.
-const DISKANN: GraphParams = GraphParams { m: 28, ef_construction: 100, codes: GraphCodes::Best };
-
-const SPARSE_ALGOS: &[&str] =
-    &["TAAT_NAIVE", "DAAT_WAND", "DAAT_MAXSCORE", "BLOCK_MAX_MAXSCORE", "BLOCK_MAX_WAND", "SINDI"];
-const SPARSE_CODECS: &[&str] = &["block_streamvbyte", "block_maskedvbyte"];
 
 /// Checks everything about an index at creation, in Milvus's order: the metric for the field, the
 /// index type for the field, the dimension, the parameters. `params` are all of them, flat:
@@ -127,8 +147,10 @@ pub fn check_index(field: &VectorField, params: &[KeyValue]) -> Result<Build, In
     let index_type = IndexType::parse(name).ok_or_else(|| {
         IndexParamError::Create(format!("index type {name} is not supported yet"))
     })?;
+    let hash_bits = minhash::hash_bits(field.dim, metric, Created(params))?;
     let kind = kind(index_type, field, metric, Created(params))?;
-    Ok(Build { index_type, metric, data_type: field.vector_type(), dim: field.dim, kind })
+    let data_type = field.vector_type();
+    Ok(Build { index_type, metric, data_type, dim: field.dim, hash_bits, kind })
 }
 
 /// As [`check_index`], for a field of float vectors.
@@ -181,7 +203,7 @@ fn kind(
             refine(params, false)?;
             graph(params, GraphCodes::Product(ProductParams { m, nbits, stages }))?
         }
-        IndexType::DiskAnn => diskann(params),
+        IndexType::DiskAnn => disk::diskann(params),
         IndexType::IvfFlat => ivf(params, IvfCodes::Vectors)?,
         IndexType::BinIvfFlat => {
             check_bits(metric)?;
@@ -216,14 +238,19 @@ fn kind(
             params.boolean("with_raw_data")?;
             ivf(params, IvfCodes::Product(ProductParams { m: dim / part, nbits: 4, stages: 1 }))?
         }
-        IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse(params)?,
+        IndexType::Annoy => annoy::annoy(params)?,
+        IndexType::MinHashLsh => minhash::minhash(metric, params)?,
+        IndexType::SparseInvertedIndex | IndexType::SparseWand => sparse::sparse(params)?,
     })
 }
 
 /// What AUTOINDEX is over vectors of `data_type`.
 fn auto(data_type: DataType, metric: MetricType) -> Result<BuildKind, IndexParamError> {
     if data_type == DataType::SparseFloatVector {
-        return Ok(BuildKind::Sparse);
+        return Ok(BuildKind::Sparse(SparseParams::default()));
+    }
+    if metric == MetricType::MhJaccard {
+        return Ok(BuildKind::MinHash(MinHashParams::default()));
     }
     check_bits(metric)?;
     Ok(BuildKind::Graph(AUTO))
@@ -251,17 +278,6 @@ fn graph(params: Created<'_>, codes: GraphCodes) -> Result<BuildKind, IndexParam
 fn ivf(params: Created<'_>, codes: IvfCodes) -> Result<BuildKind, IndexParamError> {
     let nlist = params.number("nlist", 128, 1, 65536)?;
     Ok(BuildKind::Ivf(IvfParams { nlist, codes }))
-}
-
-/// Milvus replaces what it cannot use of DISKANN's parameters by its own; so are values out of reach
-/// here.
-fn diskann(params: Created<'_>) -> BuildKind {
-    let number = |key, most| params.given(key, 1, most).ok().flatten();
-    BuildKind::Graph(GraphParams {
-        m: number("max_degree", 2048).map_or(DISKANN.m, |degree| degree.div_ceil(2).max(2)),
-        ef_construction: number("search_list_size", I32_MAX).unwrap_or(DISKANN.ef_construction),
-        codes: GraphCodes::Best,
-    })
 }
 
 fn scalar_type(params: Created<'_>, types: &[&str]) -> Result<(), IndexParamError> {
@@ -316,18 +332,6 @@ fn product(
         )));
     }
     Ok((m, nbits))
-}
-
-fn sparse(params: Created<'_>) -> Result<BuildKind, IndexParamError> {
-    one_of(params, "inverted_index_algo", "sparse inverted index algo", SPARSE_ALGOS)?;
-    one_of(params, "inverted_index_codec", "inverted_index_codec", SPARSE_CODECS)?;
-    one_of(params, "quant_type", "quant_type", &["fp16", "fp32"])?;
-    params.float("bm25_k1", 0.0, 3.0, false)?;
-    params.float("bm25_b", 0.0, 1.0, false)?;
-    params.float("drop_ratio_build", 0.0, 1.0, true)?;
-    params.number("block_max_block_size", 128, 1, I32_MAX)?;
-    params.number("sindi_window_size", 65535, 1024, 65535)?;
-    Ok(BuildKind::Sparse)
 }
 
 fn one_of(

@@ -12,7 +12,8 @@ mod rules;
 mod search;
 
 pub use create::{
-    Build, BuildKind, GraphCodes, GraphParams, IvfCodes, IvfParams, check_build_params, check_index,
+    AnnoyParams, Build, BuildKind, DiskParams, GraphCodes, GraphParams, IvfCodes, IvfParams,
+    MinHashParams, SparseAlgo, SparseParams, check_build_params, check_index,
 };
 pub use rules::VectorField;
 pub use search::{Depth, SearchParams, check_range_params, check_search_params};

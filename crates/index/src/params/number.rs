@@ -90,13 +90,13 @@ impl<'a> Searched<'a> {
         })
     }
 
-    /// The whole number `key`, if it is given.
-    pub(super) fn number(
+    /// The whole number `key`, if it is given, from `least` to `most`, which may be below 0.
+    pub(super) fn whole(
         self,
         key: &str,
         least: i64,
         most: i64,
-    ) -> Result<Option<usize>, IndexParamError> {
+    ) -> Result<Option<i64>, IndexParamError> {
         let Some(json) = self.json(key) else {
             return Ok(None);
         };
@@ -107,8 +107,34 @@ impl<'a> Searched<'a> {
                 format!("Type conflict in json: param '{key}' ({json}) should be integer")
             })
         };
-        let number = number.and_then(|number| in_range(key, number, least, most));
+        let number = number.and_then(|number| {
+            in_bounds(key, number, least, most)?;
+            Ok(number)
+        });
         number.map(Some).map_err(IndexParamError::Search)
+    }
+
+    /// The whole number `key`, if it is given, from `least`, which is at least 0, to `most`.
+    pub(super) fn number(
+        self,
+        key: &str,
+        least: i64,
+        most: i64,
+    ) -> Result<Option<usize>, IndexParamError> {
+        let number = self.whole(key, least.max(0), most)?;
+        Ok(number.and_then(|number| usize::try_from(number).ok()))
+    }
+
+    /// The switch `key`, off if it is not given.
+    pub(super) fn boolean(self, key: &str) -> Result<bool, IndexParamError> {
+        match self.json(key).map(|json| quoted(json).unwrap_or(json)) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) => Err(IndexParamError::Search(format!(
+                "Type conflict in json: param '{key}' ({text}) should be a boolean"
+            ))),
+        }
     }
 
     /// The number `key`, from `least` to `most`, the latter excluded if `open`.
@@ -167,12 +193,19 @@ fn float(key: &str, text: &str) -> Result<f32, String> {
 }
 
 fn in_range(key: &str, number: i64, least: i64, most: i64) -> Result<usize, String> {
-    match usize::try_from(number) {
-        Ok(value) if (least..=most).contains(&number) => Ok(value),
-        _ => Err(format!(
-            "Out of range in json: param '{key}' ({number}) should be in range [{least}, {most}]"
-        )),
+    in_bounds(key, number, least, most)?;
+    usize::try_from(number).map_err(|_| out_of_range(key, number, least, most))
+}
+
+fn in_bounds(key: &str, number: i64, least: i64, most: i64) -> Result<(), String> {
+    if (least..=most).contains(&number) {
+        return Ok(());
     }
+    Err(out_of_range(key, number, least, most))
+}
+
+fn out_of_range(key: &str, number: i64, least: i64, most: i64) -> String {
+    format!("Out of range in json: param '{key}' ({number}) should be in range [{least}, {most}]")
 }
 
 fn float_in_range(

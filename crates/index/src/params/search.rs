@@ -24,12 +24,26 @@ pub struct SearchParams {
     pub refine_k: f32,
     /// `drop_ratio_search`: the share of a sparse query's smallest values that is left out.
     pub drop_ratio: f32,
+    /// `mh_search_with_jaccard`: whether rows that share buckets are ranked by their equal hashes.
+    pub with_jaccard: bool,
+    /// `search_k`: rows that a forest looks at; 0 leaves it to the index.
+    pub search_k: usize,
+    /// `beamwidth`: nodes of a graph on disk that are read before the next are chosen.
+    pub beam_width: usize,
 }
 
 impl SearchParams {
     /// Milvus's defaults for a search of `k` rows.
     pub fn for_k(k: usize) -> Self {
-        Self { ef: k.max(16), nprobe: NPROBE, refine_k: 1.0, drop_ratio: 0.0 }
+        Self {
+            ef: k.max(16),
+            nprobe: NPROBE,
+            refine_k: 1.0,
+            drop_ratio: 0.0,
+            with_jaccard: false,
+            search_k: 0,
+            beam_width: 1,
+        }
     }
 }
 
@@ -69,7 +83,11 @@ pub fn check_search_params(
             found.ef = ef(searched, least, false)?.unwrap_or(0).max(found.ef);
             found.refine_k = refine_k(searched)?;
         }
-        IndexType::DiskAnn => found.ef = search_list(searched, least)?.unwrap_or(found.ef),
+        IndexType::DiskAnn => {
+            found.ef = search_list(searched, least)?.unwrap_or(found.ef);
+            let beam = searched.number("beamwidth", 1, I32_MAX)?;
+            found.beam_width = beam.unwrap_or(found.beam_width);
+        }
         IndexType::IvfFlat | IndexType::BinIvfFlat => found.nprobe = nprobe(searched)?,
         IndexType::IvfSq8 | IndexType::IvfPq => {
             found.nprobe = nprobe(searched)?;
@@ -86,6 +104,14 @@ pub fn check_search_params(
                 at_least_k("reorder_k", reordered, least)?;
                 found.refine_k = reordered as f32 / k.max(1) as f32;
             }
+        }
+        IndexType::Annoy => found.search_k = search_k(searched, least)?,
+        IndexType::MinHashLsh => {
+            found.with_jaccard = searched.boolean("mh_search_with_jaccard")?;
+            searched.boolean("mh_lsh_batch_search")?;
+            // Unlike elsewhere a number of candidates, not how many times k.
+            let refined = searched.number("refine_k", 1, I32_MAX)?.unwrap_or(1);
+            found.refine_k = refined as f32 / k.max(1) as f32;
         }
         IndexType::SparseInvertedIndex | IndexType::SparseWand => {
             found.drop_ratio =
@@ -113,6 +139,16 @@ fn search_list(params: Searched<'_>, k: usize) -> Result<Option<usize>, IndexPar
         }
     }
     Ok(None)
+}
+
+/// `search_k` of a forest; -1 and 0 leave it to the index.
+fn search_k(params: Searched<'_>, k: usize) -> Result<usize, IndexParamError> {
+    let given = params.whole("search_k", -1, I32_MAX)?.unwrap_or(-1);
+    let Some(rows) = usize::try_from(given).ok().filter(|rows| *rows > 0) else {
+        return Ok(0);
+    };
+    at_least_k("search_k", rows, k)?;
+    Ok(rows)
 }
 
 fn nprobe(params: Searched<'_>) -> Result<usize, IndexParamError> {

@@ -13,8 +13,15 @@ use milvus_kernel::Bitset;
 use milvus_types::{DataType, KeyValue, MetricType};
 
 /// The families of float vectors, one type each.
-pub(crate) const FAMILIES: [IndexType; 5] =
-    [IndexType::Flat, IndexType::Hnsw, IndexType::AutoIndex, IndexType::IvfFlat, IndexType::IvfSq8];
+pub(crate) const FAMILIES: [IndexType; 7] = [
+    IndexType::Flat,
+    IndexType::Hnsw,
+    IndexType::AutoIndex,
+    IndexType::IvfFlat,
+    IndexType::IvfSq8,
+    IndexType::Annoy,
+    IndexType::DiskAnn,
+];
 
 pub(crate) const METRICS: [MetricType; 3] = [MetricType::L2, MetricType::Ip, MetricType::Cosine];
 
@@ -135,6 +142,7 @@ pub(crate) fn built_over(
         KeyValue::new("nlist", "16"),
         KeyValue::new("m", (dim / 2).max(1).to_string()),
         KeyValue::new("sub_dim", "1"),
+        KeyValue::new("mh_lsh_band", "64"),
     ];
     let definition = check_index(&VectorField::new(vectors.data_type(), dim), &params).unwrap();
     build(&definition, vectors.clone(), threads, &|_, _| (), &AtomicBool::new(false)).unwrap()

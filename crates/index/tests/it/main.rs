@@ -2,7 +2,10 @@
 
 mod answers;
 mod data;
+mod disk;
 mod edges;
 mod files;
+mod forests;
 mod kinds;
+mod minhash;
 mod quality;

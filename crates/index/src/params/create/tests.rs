@@ -129,6 +129,11 @@ fn each_index_reads_its_own_parameters() {
             ("sub_dim", "3"),
             "The dimension of a vector (dim) should be a multiple of sub_dim. Dimension:128, sub_dim:3",
         ),
+        (
+            "ANNOY",
+            ("n_trees", "1025"),
+            "Out of range in json: param 'n_trees' (1025) should be in range [1, 1024]",
+        ),
         ("IVF_PQ", ("nbits", "8"), "param 'm' not exist in json"),
         (
             "IVF_PQ",
@@ -200,8 +205,78 @@ fn each_index_reads_its_own_parameters() {
         checked(float, 128, &pq).unwrap().kind,
         BuildKind::Ivf(IvfParams { nlist: 64, codes })
     );
+    for (algo, want) in [
+        ("TAAT_NAIVE", SparseAlgo::Lists),
+        ("DAAT_WAND", SparseAlgo::Blocks),
+        ("BLOCK_MAX_WAND", SparseAlgo::Blocks),
+        ("", SparseAlgo::Blocks),
+    ] {
+        let pairs = [
+            ("metric_type", "IP"),
+            ("index_type", "SPARSE_WAND"),
+            ("inverted_index_algo", algo),
+            ("block_max_block_size", "64"),
+        ];
+        let kind = BuildKind::Sparse(SparseParams { algo: want, block: 64 });
+        assert_eq!(checked(DataType::SparseFloatVector, 0, &pairs).unwrap().kind, kind);
+    }
+    let annoy = [("metric_type", "L2"), ("index_type", "ANNOY")];
+    let kind = BuildKind::Annoy(AnnoyParams { trees: 8 });
+    assert_eq!(checked(float, 128, &annoy).unwrap().kind, kind);
     let disk = [("metric_type", "L2"), ("index_type", "DISKANN"), ("max_degree", "-1")];
-    assert_eq!(checked(float, 128, &disk).unwrap().kind, BuildKind::Graph(DISKANN));
+    let few =
+        [("metric_type", "IP"), ("index_type", "DISKANN"), ("pq_code_budget_gb_ratio", "0.25")];
+    let want = DiskParams { code_share: 250_000, ..DiskParams::default() };
+    assert_eq!(checked(float, 128, &few).unwrap().kind, BuildKind::Disk(want));
+    assert_eq!(checked(float, 128, &disk).unwrap().kind, BuildKind::Disk(DiskParams::default()));
+}
+
+#[test]
+fn hashes_fill_vectors_and_bands_are_of_hashes() {
+    let lsh = |metric: &str, index: &str, pair: (&str, &str)| {
+        let pairs = [("metric_type", metric), ("index_type", index), pair];
+        checked(DataType::BinaryVector, 512, &pairs)
+    };
+    let build = lsh("MHJACCARD", "MINHASH_LSH", ("mh_lsh_band", "12")).unwrap();
+    assert_eq!((build.kind, build.hash_bits), (BuildKind::MinHash(MinHashParams { bands: 12 }), 8));
+    let auto = lsh("MHJACCARD", "AUTOINDEX", ("mmap.enabled", "true")).unwrap();
+    assert_eq!(auto.kind, BuildKind::MinHash(MinHashParams { bands: 1 }));
+    let flat = lsh("MHJACCARD", "BIN_FLAT", ("mh_element_bit_width", "64")).unwrap();
+    assert_eq!((flat.kind, flat.hash_bits), (BuildKind::Flat, 64));
+    for (metric, index, pair, text) in [
+        (
+            "HAMMING",
+            "MINHASH_LSH",
+            ("mh_lsh_band", "8"),
+            "metric type HAMMING not found or not supported, supported: [MHJACCARD]",
+        ),
+        (
+            "MHJACCARD",
+            "MINHASH_LSH",
+            ("mh_lsh_band", "0"),
+            "Out of range in json: param 'mh_lsh_band' (0) should be in range [1, 2147483647]",
+        ),
+        (
+            "MHJACCARD",
+            "MINHASH_LSH",
+            ("mh_element_bit_width", "257"),
+            "Out of range in json: param 'mh_element_bit_width' (257) should be in range [8, 256]",
+        ),
+        (
+            "MHJACCARD",
+            "BIN_FLAT",
+            ("mh_element_bit_width", "24"),
+            "the dimension of a vector (dim) should be a multiple of mh_element_bit_width, and that of 8. Dimension: 512, mh_element_bit_width: 24",
+        ),
+        (
+            "MHJACCARD",
+            "MINHASH_LSH",
+            ("with_raw_data", "1"),
+            "Type conflict in json: param 'with_raw_data' (\"1\") should be a boolean",
+        ),
+    ] {
+        assert_eq!(lsh(metric, index, pair).unwrap_err(), format!("{text}: invalid parameter"));
+    }
 }
 
 #[test]
@@ -214,7 +289,15 @@ fn searches_of_each_index_read_their_own_parameters() {
     assert_eq!(search(IndexType::HnswSq, "refine_k", "2.5").unwrap().refine_k, 2.5);
     assert_eq!(search(IndexType::Scann, "reorder_k", "100").unwrap().refine_k, 10.0);
     assert_eq!(search(IndexType::DiskAnn, "search_list", "30").unwrap().ef, 30);
+    assert_eq!(search(IndexType::DiskAnn, "beamwidth", "4").unwrap().beam_width, 4);
     assert_eq!(search(IndexType::HnswPq, "ef", "1").unwrap().ef, 16);
+    for (given, rows) in [("-1", 0), ("0", 0), ("\"50\"", 50)] {
+        assert_eq!(search(IndexType::Annoy, "search_k", given).unwrap().search_k, rows);
+    }
+    assert_eq!(search(IndexType::MinHashLsh, "refine_k", "100").unwrap().refine_k, 10.0);
+    let ranked = |json| search(IndexType::MinHashLsh, "mh_search_with_jaccard", json);
+    assert!(ranked("true").unwrap().with_jaccard && ranked("\"True\"").unwrap().with_jaccard);
+    assert!(!ranked("false").unwrap().with_jaccard);
     assert_eq!(
         search(IndexType::SparseWand, "drop_ratio_search", "\"0.2\"").unwrap().drop_ratio,
         0.2
@@ -257,6 +340,19 @@ fn searches_of_each_index_read_their_own_parameters() {
             "rbq_bits_query",
             "9",
             "Out of range in json: param 'rbq_bits_query' (9) should be in range [0, 8]",
+        ),
+        (IndexType::Annoy, "search_k", "9", "search_k(9) should be larger than k(10)"),
+        (
+            IndexType::Annoy,
+            "search_k",
+            "-2",
+            "Out of range in json: param 'search_k' (-2) should be in range [-1, 2147483647]",
+        ),
+        (
+            IndexType::MinHashLsh,
+            "mh_search_with_jaccard",
+            "1",
+            "Type conflict in json: param 'mh_search_with_jaccard' (1) should be a boolean",
         ),
         (
             IndexType::SparseWand,
