@@ -41,10 +41,7 @@ fn main() -> ExitCode {
             command::say(&format!("{USAGE}{}", bench::USAGE));
             Ok(())
         }
-        other => Err(Failure::new(format!(
-            "unknown command `{other}`\n{USAGE}{}",
-            bench::USAGE
-        ))),
+        other => Err(Failure::new(format!("unknown command `{other}`\n{USAGE}{}", bench::USAGE))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -53,6 +53,11 @@ impl Dataset {
         Ok(Self { name, metric, base, queries, base_path })
     }
 
+    /// The same set with its rows from `path`, a copy of their file.
+    pub(crate) fn with_base(self, path: &Path, rows: usize) -> Outcome<Self> {
+        Ok(Self { base: vectors(path, rows)?, base_path: path.to_owned(), ..self })
+    }
+
     /// The exact answers that are stored beside the set. Not of use where the base is cut off.
     pub(crate) fn truth(&self, k: usize) -> Outcome<Truth> {
         let folder = self.base_path.parent().unwrap_or(Path::new("."));

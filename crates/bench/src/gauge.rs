@@ -3,6 +3,7 @@
 //! CPU time counts this process only, so that it means the same on a machine that others use too.
 #![expect(clippy::disallowed_methods, reason = "a bench reads the clock")]
 
+use std::path::Path;
 use std::time::Instant;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -85,6 +86,23 @@ impl Memory {
     }
 }
 
+/// Bytes of the mapped file at `path` that are resident in this process.
+pub(crate) fn resident_of(path: &Path) -> u64 {
+    let maps = std::fs::read_to_string("/proc/self/smaps").unwrap_or_default();
+    let name = path.display().to_string();
+    let (mut ours, mut kib) = (false, 0);
+    for line in maps.lines() {
+        if let Some(rss) = line.strip_prefix("Rss:") {
+            let rss = rss.split_whitespace().next().and_then(|text| text.parse::<u64>().ok());
+            kib += rss.filter(|_| ours).unwrap_or_default();
+        } else if !line.split(' ').next().unwrap_or_default().ends_with(':') {
+            // The first line of a mapping: addresses, rights, offset, device, inode, path.
+            ours = line.ends_with(&name);
+        }
+    }
+    kib * 1024
+}
+
 /// Bytes as megabytes (2^20) with one digit, for reports.
 pub(crate) fn mb(bytes: u64) -> f64 {
     (bytes as f64 / 104_857.6).round() / 10.0
@@ -101,5 +119,19 @@ mod tests {
         let hundred: Vec<f64> = (0..100).rev().map(f64::from).collect();
         assert_eq!(quantile(hundred, 0.99), 99.0);
         assert_eq!(mb(3 << 19), 1.5);
+    }
+
+    #[test]
+    fn resident_bytes_of_a_file_are_those_that_were_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mapped");
+        std::fs::write(&path, vec![1u8; 1 << 20]).unwrap();
+        assert_eq!(resident_of(&path), 0, "not mapped");
+        let map = crate::mapped::map(&path, 0).unwrap();
+        let sum: u64 = (*map).as_ref().iter().map(|byte| u64::from(*byte)).sum();
+        assert_eq!(sum, 1 << 20);
+        if cfg!(target_os = "linux") {
+            assert_eq!(resident_of(&path), 1 << 20);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Files as they are served: mapped into memory, and put out of it to measure a cold start.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use memmap2::Mmap;
@@ -35,9 +35,31 @@ pub(crate) fn map(path: &Path, skip: usize) -> Outcome<Mapped> {
     Ok(Arc::new(Tail { map: map_file(path)?, skip }))
 }
 
-/// Asks the system to forget what it has cached of the file; it may keep pages that are mapped.
-pub(crate) fn evict(path: &Path) -> Outcome<()> {
-    let file = File::open(path).map_err(|reason| format!("{}: {reason}", path.display()))?;
-    file.sync_all()?;
-    Ok(fadvise(&file, 0, None, Advice::DontNeed)?)
+/// A copy of a file that no process has mapped and the system has put out of its cache.
+pub(crate) struct Cold(PathBuf);
+
+impl Cold {
+    /// Copies the file at `path` into the folder `work`.
+    pub(crate) fn copy(path: &Path, work: &Path) -> Outcome<Self> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let copy = Self(work.join(format!("cold-{}-{name}", std::process::id())));
+        std::fs::copy(path, &copy.0)
+            .map_err(|reason| format!("{} to {}: {reason}", path.display(), copy.0.display()))?;
+        let file = File::open(&copy.0)?;
+        file.sync_all()?;
+        fadvise(&file, 0, None, Advice::DontNeed)?;
+        Ok(copy)
+    }
+
+    /// Where it lies.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Cold {
+    fn drop(&mut self) {
+        // A copy that stays behind in a temporary folder harms nobody.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }

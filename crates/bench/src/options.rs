@@ -1,6 +1,6 @@
 //! Options that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use milvus_index::IndexType;
@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::Outcome;
 use crate::dataset::{Dataset, Truth};
+use crate::mapped::Cold;
 use crate::subject::{Subject, Wanted};
 
 /// Which data, and how much of it.
@@ -55,6 +56,13 @@ impl DataOptions {
     /// Opens the set.
     pub(crate) fn open(&self) -> Outcome<Dataset> {
         Dataset::open(&self.data, self.metric, self.rows, self.queries)
+    }
+
+    /// Opens the set with its rows in a file that is in no cache.
+    pub(crate) fn open_cold(&self, work: &Path) -> Outcome<(Dataset, Cold)> {
+        let data = self.open()?;
+        let cold = Cold::copy(&data.base_path, work)?;
+        Ok((data.with_base(cold.path(), self.rows)?, cold))
     }
 
     /// The exact answers: those stored, or computed where the base is cut off.

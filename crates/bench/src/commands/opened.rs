@@ -1,5 +1,6 @@
 //! `opened`: an index as a restarted server finds it: a file that no memory holds yet.
 //!
+//! Works on copies of the index and the vectors, so that nobody else keeps their pages in memory.
 //! Runs in a process of its own, so that what is resident is what serving the index takes: pages of
 //! the index, of the vectors that were read to re-rank, and what searches allocate.
 
@@ -9,12 +10,13 @@ use std::process::Command;
 use clap::Args;
 use serde_json::{Value, json};
 
-use crate::gauge::{Memory, mb, timed, wall_seconds};
+use crate::gauge::{Memory, mb, resident_of, timed, wall_seconds};
 use crate::knobs::search_params;
+use crate::mapped::Cold;
 use crate::options::DataOptions;
 use crate::subject::open_index;
 use crate::trial::{Live, Trial};
-use crate::{Outcome, mapped, say};
+use crate::{Outcome, say};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -32,11 +34,11 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Outcome<()> {
-    let data = options.data.open()?;
-    mapped::evict(&options.file)?;
-    mapped::evict(&data.base_path)?;
+    let work = options.file.parent().unwrap_or(Path::new("."));
+    let file = Cold::copy(&options.file, work)?;
+    let (data, vectors) = options.data.open_cold(work)?;
     let before = Memory::now();
-    let (index, opened) = timed(|| open_index(&options.file, &data.base));
+    let (index, opened) = timed(|| open_index(file.path(), &data.base));
     let index = index?;
     let after_open = Memory::now();
     let setting: Value = serde_json::from_str(&options.setting)?;
@@ -48,7 +50,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     let cold = trial.pass(&params, 1);
     let after = Memory::now();
     let more = |now: u64, then: u64| mb(now.saturating_sub(then));
-    let vectors = data.base.bytes() as f64;
+    let all = data.base.bytes() as f64;
     say(&json!({
         "open_ms": opened.wall_s * 1e3,
         "open_resident_mb": more(after_open.resident, before.resident),
@@ -57,7 +59,9 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
         "resident_mb": more(after.resident, before.resident),
         "anonymous_mb": more(after.anonymous, before.anonymous),
         "resident_share_of_vectors":
-            after.resident.saturating_sub(before.resident) as f64 / vectors,
+            after.resident.saturating_sub(before.resident) as f64 / all,
+        "index_resident_mb": mb(resident_of(file.path())),
+        "vectors_resident_mb": mb(resident_of(vectors.path())),
     }));
     Ok(())
 }
