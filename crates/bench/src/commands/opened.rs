@@ -73,7 +73,9 @@ pub(crate) fn in_another_process(
     setting: &Value,
     k: usize,
 ) -> Outcome<Value> {
-    let output = Command::new(std::env::current_exe()?)
+    // As it was started: the file may have been built anew since, and then has no path of its own.
+    let program = std::env::args_os().next().ok_or("this program has no name")?;
+    let output = Command::new(program)
         .arg("opened")
         .args(data.arguments())
         .arg("--file")

@@ -35,7 +35,7 @@ pub(crate) struct Options {
     algos: Vec<String>,
     /// Values of `drop_ratio_search`.
     #[arg(long, value_delimiter = ',', default_value = "0,0.2")]
-    drop_ratios: Vec<f32>,
+    drop_ratios: Vec<f64>,
     /// Rows wanted for each query.
     #[arg(long, default_value_t = 10)]
     k: usize,
