@@ -97,13 +97,14 @@ class System:
             self.seen[key] = self.ask("run", setting=setting, threads=1)
         return setting, self.seen[key]
 
-    def smallest(self, second, target):
-        """The smallest main value that reaches the recall, or none."""
+    def smallest(self, second, target, cost):
+        """The smallest main value that reaches the recall, or none for less than about `cost`."""
         least, most = self.knobs["least"], self.knobs["most"]
         below = main = least
         last = 0.0
-        while (recall := self.probe(main, second)[1]["recall"]) < target:
-            stuck = recall < last + 1e-4 and main > 16 * least
+        while (probe := self.probe(main, second)[1])["recall"] < target:
+            recall = probe["recall"]
+            stuck = recall < last + 1e-4 and main > 16 * least or probe["cpu_s"] > 1.2 * cost
             if self.knobs["main"] is None or main >= most or stuck:
                 return None
             below, last, main = main, recall, min(2 * main, most)
@@ -119,7 +120,7 @@ class System:
         """The setting that reaches the recall in the least time, or none."""
         found = []
         for second in self.knobs["values"] or [None]:
-            main = self.smallest(second, target)
+            main = self.smallest(second, target, min(found)[0] if found else float("inf"))
             if main is not None:
                 setting, probe = self.probe(main, second)
                 found.append((probe["cpu_s"], json.dumps(setting)))

@@ -41,7 +41,8 @@ impl<'a, F: FnMut(&Value) -> Outcome<Probe>> Search<'a, F> {
         };
         let mut best: Option<(f64, Value)> = None;
         for second in seconds {
-            let Some(main) = self.smallest(second, target)? else { continue };
+            let least = best.as_ref().map_or(f64::INFINITY, |(least, _)| *least);
+            let Some(main) = self.smallest(second, target, least)? else { continue };
             let cost = self.at(main, second)?.cpu_s;
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, self.knobs.setting(main, second)));
@@ -50,16 +51,22 @@ impl<'a, F: FnMut(&Value) -> Outcome<Probe>> Search<'a, F> {
         Ok(best.map(|(_, setting)| setting))
     }
 
-    /// The smallest main value that reaches `target` with this second value.
-    fn smallest(&mut self, second: Option<usize>, target: f64) -> Outcome<Option<usize>> {
+    /// The smallest main value that reaches `target` with this second value, if there is one for
+    /// less than about `cost` seconds.
+    fn smallest(
+        &mut self,
+        second: Option<usize>,
+        target: f64,
+        cost: f64,
+    ) -> Outcome<Option<usize>> {
         let (mut below, mut main) = (self.knobs.least, self.knobs.least);
         let mut last = 0.0;
         loop {
-            let recall = self.at(main, second)?.recall;
+            let Probe { recall, cpu_s } = self.at(main, second)?;
             if recall >= target {
                 break;
             }
-            let stuck = recall < last + 1e-4 && main > 16 * self.knobs.least;
+            let stuck = recall < last + 1e-4 && main > 16 * self.knobs.least || cpu_s > 1.2 * cost;
             if self.knobs.main.is_none() || main >= self.knobs.most || stuck {
                 return Ok(None);
             }
