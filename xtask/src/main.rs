@@ -4,6 +4,7 @@
 //! Not here: what the Python side does (`scripts/`, `bench/`, `tests/`); the rules of the house that
 //! `tidy` checks (`tidy.rs` and the files below it).
 
+mod bench;
 mod command;
 mod tidy;
 
@@ -20,7 +21,6 @@ usage: cargo xtask COMMAND
   conformance [--suite-dir DIR]
                         a fixed selection of Milvus's own Python suite, if a copy of it is there
                         (--suite-dir or MILVUS_SUITE_DIR); skipped, visibly, if not
-  bench NAME [ARGS]     bench/NAME.py if there is one, else the Rust bench of that name
   quickstart            builds the server and runs the example
 ";
 
@@ -35,13 +35,13 @@ fn main() -> ExitCode {
         "test" => test(rest),
         "tidy" => tidy::run(&root()),
         "conformance" => script("scripts/conformance", rest),
-        "bench" => bench(rest),
+        "bench" => bench::bench(rest),
         "quickstart" => script("scripts/quickstart", rest),
         "help" | "-h" | "--help" => {
-            command::say(USAGE);
+            command::say(&format!("{USAGE}{}", bench::USAGE));
             Ok(())
         }
-        other => Err(Failure::new(format!("unknown command `{other}`\n{USAGE}"))),
+        other => Err(Failure::new(format!("unknown command `{other}`\n{USAGE}{}", bench::USAGE))),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,19 +68,6 @@ fn test(args: &[String]) -> Result<(), Failure> {
         }
         Some(_) | None => script("scripts/test", args),
     }
-}
-
-fn bench(args: &[String]) -> Result<(), Failure> {
-    let Some((name, rest)) = args.split_first() else {
-        return Err(Failure::new("bench needs a name, such as `standalone`".to_owned()));
-    };
-    let file = format!("bench/{name}.py");
-    if root().join(&file).is_file() {
-        return script(&file, rest);
-    }
-    let mut all = vec!["bench", "--bench", name.as_str()];
-    all.extend(rest.iter().map(String::as_str));
-    run("cargo", &all)
 }
 
 /// `wal` and `milvus-wal` both mean the crate in `crates/wal`.

@@ -8,13 +8,14 @@ use serde_json::Value;
 
 use crate::command::{Failure, output_of};
 
-/// Layers from the ground up; a crate depends on lower layers only.
-const LAYERS: [&[&str]; 5] = [
+/// Layers from the ground up; a crate depends on lower layers only. The last are tools.
+const LAYERS: [&[&str]; 6] = [
     &["types", "values", "base", "kernel", "proto"],
     &["expr", "index", "scalar", "text", "format", "storage"],
     &["segment", "wal", "meta", "roles"],
     &["proxy", "coord", "streaming", "query", "data"],
     &["server", "operator"],
+    &["bench"],
 ];
 
 /// Edges inside a layer that are wanted, each with its reason.
