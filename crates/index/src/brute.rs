@@ -14,6 +14,7 @@ use milvus_types::{DataType, MetricType};
 use crate::compare::{Comparer, check};
 use crate::comparison::Comparison;
 use crate::error::CompareError;
+use crate::many;
 use crate::range::Range;
 use crate::score::Metric;
 use crate::vector_index::Hit;
@@ -148,9 +149,16 @@ pub fn brute_force_range(
 
 /// The best `k` live rows for each comparer.
 fn best(comparers: &[Comparer<'_>], rows: usize, live: Option<&Bitset>, k: usize) -> Vec<Vec<Hit>> {
-    let mut tops = vec![TopK::new(k.min(rows)); comparers.len()];
-    scan(comparers, rows, live, &mut |query, scored| {
-        tops[query].push(scored);
+    let at_once = comparers.first().and_then(Comparer::float_block).and_then(|block| {
+        let queries: Vec<_> = comparers.iter().filter_map(Comparer::float_query).collect();
+        many::best(comparers, &queries, block, live, k.min(rows))
+    });
+    let tops = at_once.unwrap_or_else(|| {
+        let mut tops = vec![TopK::new(k.min(rows)); comparers.len()];
+        scan(comparers, rows, live, &mut |query, scored| {
+            tops[query].push(scored);
+        });
+        tops
     });
     let sorted = |(top, comparer): (TopK, &Comparer<'_>)| {
         top.into_sorted().into_iter().map(|scored| comparer.metric.hit(scored)).collect()

@@ -146,6 +146,16 @@ impl<'a> Comparer<'a> {
         queries.iter().filter_map(|query| Self::new(metric, query, rows, norms)).collect()
     }
 
+    /// The query, where it is of floats.
+    pub(crate) fn float_query(&self) -> Option<Query<'a>> {
+        if let Pair::Float { query, .. } = self.pair { Some(query) } else { None }
+    }
+
+    /// All rows, where they are floats.
+    pub(crate) fn float_block(&self) -> Option<&'a [f32]> {
+        if let Pair::Float { block, .. } = self.pair { Some(block) } else { None }
+    }
+
     /// Whether a row at `distance` is an answer.
     #[inline]
     pub(crate) fn is_answer(&self, distance: f32) -> bool {

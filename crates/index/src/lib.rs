@@ -28,6 +28,7 @@ pub mod index_type;
 mod inverted;
 mod ivf;
 pub mod lists;
+mod many;
 mod minhash;
 pub mod params;
 mod pca;

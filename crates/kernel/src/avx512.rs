@@ -244,7 +244,7 @@ pub(crate) fn code_x4(query: &[u8], rows: [&[u8]; 4]) -> [i32; 4] {
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
 pub(crate) fn lvq4_x4(planes: &[i8], rows: [&[u8]; 4]) -> [i32; 4] {
     let len = planes.len() / 2;
-    debug_assert!(rows.iter().all(|row| row.len() == len && len % 64 == 0));
+    debug_assert!(rows.iter().all(|row| row.len() == len && len.is_multiple_of(64)));
     let q = planes.as_ptr();
     let r = rows.map(<[u8]>::as_ptr);
     let mask = _mm512_set1_epi8(15);

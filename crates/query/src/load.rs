@@ -11,7 +11,7 @@ use futures::future::{join_all, try_join, try_join_all};
 use milvus_base::{CpuPool, Governor, Priority, Purpose, Reservation};
 use milvus_format::delete_file::read_deletes;
 use milvus_format::{FileMeta, IndexEntry, KeyIndex, SegmentEntry, SegmentFile, open_segment};
-use milvus_index::VectorIndex;
+use milvus_index::{IndexType, VectorIndex};
 use milvus_roles::LoadSegment;
 use milvus_scalar::ScalarIndex;
 use milvus_segment::{
@@ -40,6 +40,9 @@ pub(crate) struct Loader {
     pub(crate) cpu: Arc<CpuPool>,
     pub(crate) governor: Arc<Governor>,
 }
+
+/// An index on disk keeps at most one byte of so many in memory.
+const DISK_SHARE: u64 = 4;
 
 /// An open segment and the memory charged for it.
 #[derive(Debug)]
@@ -209,9 +212,23 @@ impl Loader {
         let at = columns.iter().position(|column| column.metadata().get(FIELD_ID) == Some(&id));
         let column = file.rows.column(at.ok_or_else(|| missing("column", entry))?);
         let vectors = vector_data(segment_id, field, column).or_failure()?;
-        let bytes = files::map(&*self.store, &entry.file).await?;
-        let open = move || milvus_index::open(Arc::new(Mapped(bytes)), vectors);
-        let index: Arc<dyn VectorIndex> = self.open(&entry.file, open).await?;
+        // An index on disk is read from, so that it keeps in memory what it was told to and no more.
+        let disk = if is_on_disk(entry) {
+            self.store.file(&entry.file.path).await.or_failure()?
+        } else {
+            None
+        };
+        let index: Arc<dyn VectorIndex> = match disk {
+            Some(file) => {
+                let open = move || milvus_index::open_file(Arc::new(file), vectors);
+                self.open(&entry.file, open).await?
+            }
+            None => {
+                let bytes = files::map(&*self.store, &entry.file).await?;
+                let open = move || milvus_index::open(Arc::new(Mapped(bytes)), vectors);
+                self.open(&entry.file, open).await?
+            }
+        };
         if index.metric() != metric {
             let what = format!(
                 "index {} has metric {}, its manifest says {metric}",
@@ -236,6 +253,11 @@ fn is_opened(collection: &Collection, entry: &IndexEntry) -> bool {
     field.is_some_and(|field| field.data_type != DataType::ArrayOfVector)
 }
 
+/// Whether an index is read from its file as it searches.
+fn is_on_disk(entry: &IndexEntry) -> bool {
+    entry.index_type == IndexType::DiskAnn.name()
+}
+
 fn missing(what: &str, entry: &IndexEntry) -> Failure {
     let what = format!("{what} of index {} is not there", entry.index_id);
     Failure::wrap(ErrorCode::DataIntegrity, what)
@@ -252,7 +274,10 @@ impl AsRef<[u8]> for Mapped {
 
 /// What loading `entry` will take, before it is known exactly. `deletes` has the persisted ones too.
 fn predicted_bytes(entry: &SegmentEntry, deletes: usize) -> u64 {
-    let indexes: u64 = entry.indexes.iter().map(|index| index.file.bytes).sum();
+    let bytes = |index: &IndexEntry| {
+        if is_on_disk(index) { index.file.bytes / DISK_SHARE } else { index.file.bytes }
+    };
+    let indexes: u64 = entry.indexes.iter().map(bytes).sum();
     let persisted: u64 = entry.delete_files.iter().map(|deletes| deletes.rows).sum();
     OVERHEAD_BYTES + indexes + persisted.max(deletes as u64) * DELETE_BYTES
 }

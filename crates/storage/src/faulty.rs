@@ -202,6 +202,10 @@ impl ObjectStore for FaultyStore {
         self.call("map", path, self.inner.map(path)).await
     }
 
+    async fn file(&self, path: &str) -> Result<Option<std::fs::File>, StoreError> {
+        self.call("file", path, self.inner.file(path)).await
+    }
+
     fn writer(&self, path: &str) -> Result<ObjectWriter, StoreError> {
         let upload = FaultyUpload {
             store: self.clone(),

@@ -138,6 +138,11 @@ impl ObjectStore for LocalStore {
         self.blocking(path, files::map).await
     }
 
+    async fn file(&self, path: &str) -> Result<Option<std::fs::File>, StoreError> {
+        check(path)?;
+        self.blocking(path, files::file).await.map(Some)
+    }
+
     fn writer(&self, path: &str) -> Result<ObjectWriter, StoreError> {
         check(path)?;
         let upload = LocalUpload::create(self.clone(), path)?;

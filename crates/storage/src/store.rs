@@ -58,6 +58,13 @@ pub trait ObjectStore: Send + Sync + Debug {
     /// Stays valid after the object is deleted or replaced. Begins at a multiple of 8 bytes.
     async fn map(&self, path: &str) -> Result<Bytes, StoreError>;
 
+    /// The object at `path` as a file to read from at any place, where it is one; `None` of stores that
+    /// have no files. Stays valid after the object is deleted or replaced.
+    async fn file(&self, path: &str) -> Result<Option<std::fs::File>, StoreError> {
+        let _ = path;
+        Ok(None)
+    }
+
     /// A writer of a new object at `path`, for large objects made by code that runs on a thread
     /// which may block. Nothing is at `path` until it is finished.
     fn writer(&self, path: &str) -> Result<ObjectWriter, StoreError>;

@@ -8,16 +8,18 @@
 //! | `links` | u32 × sum of levels × M | neighbours above, row after row, level after level |
 //! | `codes`, `mean` | u8 × rows × stride, f32 × dim | what walks are on, where `space` is `codes` |
 //! | `codes`, `mean`, `directio` | u8 × rows × stride, f32 × dim, u8 × kept × `sq8` stride | see `lean`, where `space` is `lean` |
+//! | `codes`, `mean` | u8 × rows × stride, f32 × dim | see `short`, where `space` is `short` |
 //! | `codebook`, `codes`, `codenorm` | see `product` | where `space` is `product` |
 //! | `invnorms` | f32 × rows | COSINE only |
 //! | `dupfirst`, `dupends`, `dupother` | u32 | groups of identical rows |
 //!
-//! Parameters: `M`, `efConstruction`, `entry` (a row, or `none`), `space` (`lean`, `codes`,
-//! `product` or `vectors`), `stride` (of lean codes).
+//! Parameters: `M`, `efConstruction`, `entry` (a row, or `none`), `space` (`lean`, `short`,
+//! `codes`, `product` or `vectors`), `stride` (of lean codes), `bits` (of short ones).
 
 use std::io;
 
 use milvus_kernel::prefetch::CACHE_LINE;
+use milvus_kernel::short_codes::{Layout, Width};
 use milvus_kernel::{lvq4, sq8};
 use milvus_types::{DataType, KeyValue};
 use parking_lot::Mutex;
@@ -27,6 +29,7 @@ use crate::error::OpenError;
 use crate::graph::lean::{Lean, Projection};
 use crate::graph::links::{NONE, upper_at};
 use crate::graph::order::places;
+use crate::graph::short::Short;
 use crate::graph::{Codes, DuplicateSections, Graph};
 use crate::index_type::IndexType;
 use crate::params::{GraphCodes, GraphParams};
@@ -52,6 +55,7 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
     let space = match &graph.codes {
         None => "vectors",
         Some(Codes::Lean(_)) => "lean",
+        Some(Codes::Short(_)) => "short",
         Some(Codes::Scalar { .. }) => "codes",
         Some(Codes::Product(_)) => "product",
     };
@@ -87,6 +91,11 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
             sections.push((MEAN, lean.projection.mean.as_bytes()));
             sections.push((DIRECTIONS, lean.projection.directions.as_bytes()));
             sections.push((CODES, lean.rows.as_bytes()));
+        }
+        Some(Codes::Short(short)) => {
+            header.params.push(KeyValue::new("bits", short.layout.width.bits().to_string()));
+            sections.push((MEAN, short.mean.as_bytes()));
+            sections.push((CODES, short.rows.as_bytes()));
         }
         Some(Codes::Scalar { mean, rows }) => {
             sections.push((MEAN, mean.as_bytes()));
@@ -183,6 +192,20 @@ fn codes(container: &Container, vectors: &VectorData) -> Result<Option<Codes>, O
                 mean: container.section(MEAN, vectors.dim())?,
                 rows: container.section(CODES, bytes)?,
             }))
+        }
+        "short" if vectors.data_type() != DataType::BinaryVector => {
+            let width = match container.header.number("bits")? {
+                4 => Width::Four,
+                6 => Width::Six,
+                bits => return Err(OpenError::malformed(format!("codes have {bits} bits"))),
+            };
+            let layout = Layout::new(width, vectors.dim());
+            let bytes = layout.stride().saturating_mul(vectors.rows());
+            Ok(Some(Codes::Short(Short {
+                layout,
+                mean: container.section(MEAN, vectors.dim())?,
+                rows: container.section(CODES, bytes)?,
+            })))
         }
         "product" => Ok(Some(Codes::Product(Product::open(container, vectors)?))),
         other => Err(OpenError::malformed(format!("space is {other}"))),

@@ -17,12 +17,14 @@ mod lean;
 mod links;
 pub(crate) mod order;
 mod search;
+mod short;
 pub(crate) mod space;
 mod walk;
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
+use milvus_kernel::short_codes::{self, Width};
 use milvus_kernel::{Bitset, sq8};
 use milvus_types::{DataType, MetricType};
 use parking_lot::Mutex;
@@ -46,6 +48,7 @@ pub(crate) use file::open;
 use lean::Lean;
 use links::{GrowingLinks, Layout, Links, upper_at};
 use search::Scratch;
+use short::Short;
 use space::{RowSpace, Space};
 
 /// The nearest ten rows must be among so many by 8-bit codes.
@@ -80,6 +83,8 @@ pub(crate) struct Graph {
 enum Codes {
     /// 4 bits for each of the leading directions.
     Lean(Lean),
+    /// 4 or 6 bits for each dimension.
+    Short(Short),
     /// 8 bits for each dimension, and the mean that vectors are centred by.
     Scalar {
         mean: Section<f32>,
@@ -115,7 +120,8 @@ impl From<Duplicates> for DuplicateSections {
 pub(crate) fn estimate_bytes(params: &GraphParams, rows: usize, dim: usize) -> u64 {
     let upper = params.m as u64 * 4 / (params.m as u64 - 1).max(1) + 1;
     let product = match params.codes {
-        GraphCodes::Best => 0,
+        GraphCodes::Best | GraphCodes::Eight => 0,
+        GraphCodes::Four | GraphCodes::Six => short_layout(params.codes, dim).stride() as u64,
         GraphCodes::Product(params) => (params.m * params.stages) as u64 + 4,
     };
     let row = sq8::stride(dim) as u64 + product + params.m as u64 * 2 * 4 + upper + 64;
@@ -136,9 +142,11 @@ pub(crate) fn build(
     let rows = vectors.rows();
     let arranged = vectors.data_type() != DataType::BinaryVector;
     let mut work = Work { params, rows, threads, arranged, progress, cancel };
-    let lean = match vectors.data_type() {
-        DataType::BinaryVector => None,
-        _ => Lean::build(metric, &vectors, threads, cancel),
+    let eight = params.codes == GraphCodes::Eight && matches!(vectors, VectorData::Float(_));
+    let lean = if eight || vectors.data_type() == DataType::BinaryVector {
+        None
+    } else {
+        Lean::build(metric, &vectors, threads, cancel)
     };
     if cancel.load(Relaxed) {
         return Err(BuildError::Cancelled);
@@ -161,7 +169,7 @@ pub(crate) fn build(
         let space = codes::space(coded, metric, vectors.dim());
         work.link(&space, &Duplicates::find(coded, space.stride))?
     } else {
-        work.arranged = matches!(params.codes, GraphCodes::Product(_));
+        work.arranged = !matches!(params.codes, GraphCodes::Best | GraphCodes::Eight);
         let space = RowSpace { metric, rows: vectors.view(), inverse_norms: &norms };
         let (bytes, width) = vectors.fixed_bytes().unwrap_or((&[], 1));
         work.link(&space, &Duplicates::find(bytes, width))?
@@ -171,12 +179,19 @@ pub(crate) fn build(
         (GraphCodes::Product(params), _, _) => {
             Some(Codes::Product(Product::build(metric, &vectors, rows_at, params, threads, cancel)))
         }
-        (GraphCodes::Best, Some((lean, _)), _) => Some(Codes::Lean(lean.in_order(rows_at))),
-        (GraphCodes::Best, None, Some((mean, coded))) => {
+        (GraphCodes::Four | GraphCodes::Six, _, _) => {
+            let mean = lean::mean(metric, &vectors);
+            let layout = short_layout(params.codes, vectors.dim());
+            Some(Codes::Short(Short::build(metric, layout, &vectors, mean, rows_at, threads)))
+        }
+        (GraphCodes::Best | GraphCodes::Eight, Some((lean, _)), _) => {
+            Some(Codes::Lean(lean.in_order(rows_at)))
+        }
+        (GraphCodes::Best | GraphCodes::Eight, None, Some((mean, coded))) => {
             let rows = order::in_order(&coded, sq8::stride(vectors.dim()), rows_at);
             Some(Codes::Scalar { mean: mean.into(), rows: rows.into() })
         }
-        (GraphCodes::Best, None, None) => None,
+        (GraphCodes::Best | GraphCodes::Eight, None, None) => None,
     };
     if cancel.load(Relaxed) {
         return Err(BuildError::Cancelled);
@@ -198,6 +213,12 @@ pub(crate) fn build(
         scratch: Mutex::default(),
         vectors,
     })
+}
+
+/// How `codes` of four or six bits lie.
+fn short_layout(codes: GraphCodes, dim: usize) -> short_codes::Layout {
+    let width = if codes == GraphCodes::Six { Width::Six } else { Width::Four };
+    short_codes::Layout::new(width, dim)
 }
 
 /// What linking needs besides a space.
@@ -340,6 +361,7 @@ impl VectorIndex for Graph {
         let codes = match &self.codes {
             None => 0,
             Some(Codes::Lean(lean)) => lean.bytes(),
+            Some(Codes::Short(short)) => short.bytes(),
             Some(Codes::Scalar { mean, rows }) => mean.bytes() + rows.bytes(),
             Some(Codes::Product(product)) => product.bytes(),
         };

@@ -38,6 +38,7 @@ const LARGE_EF: usize = 1024;
 pub(crate) struct Scratch {
     walk: Walk,
     centred: Vec<f32>,
+    widened: Vec<f32>,
     coded: Vec<u8>,
     lean: Buffers,
     found: Vec<Scored>,
@@ -119,6 +120,12 @@ pub(crate) fn search(
         let target = lean.query(graph.metric, &scratch.centred, &mut buffers);
         search.run(&target, true, entry, scratch, &mut best);
         scratch.lean = buffers;
+    } else if let Some(Codes::Short(short)) = &graph.codes {
+        let mut floats = std::mem::take(&mut scratch.widened);
+        widen(graph.metric, query, &mut floats);
+        let target = short.query(graph.metric, &floats, &mut scratch.centred);
+        search.run(&target, true, entry, scratch, &mut best);
+        scratch.widened = floats;
     } else if let Some(Codes::Product(product)) = &graph.codes {
         widen(graph.metric, query, &mut scratch.centred);
         let target = product.query(graph.metric, &scratch.centred);

@@ -90,6 +90,12 @@ pub enum GraphCodes {
     Best,
     /// Product codes.
     Product(ProductParams),
+    /// Four bits for each dimension.
+    Four,
+    /// Six bits for each dimension.
+    Six,
+    /// Eight bits for each dimension where they tell near rows apart, else the vectors.
+    Eight,
 }
 
 /// The parameters of lists around centroids.
@@ -190,7 +196,16 @@ fn kind(
         IndexType::HnswSq => {
             scalar_type(params, &["sq4u", "sq6", "sq8", "fp16", "bf16"])?;
             refine(params, true)?;
-            graph(params, GraphCodes::Best)?
+            let is =
+                |name: &str| params.text("sq_type").is_some_and(|t| t.eq_ignore_ascii_case(name));
+            let codes = match () {
+                () if is("sq4u") => GraphCodes::Four,
+                () if is("sq6") => GraphCodes::Six,
+                // Half precision is walked on by what is smaller and tells as much.
+                () if is("fp16") || is("bf16") => GraphCodes::Best,
+                () => GraphCodes::Eight,
+            };
+            graph(params, codes)?
         }
         IndexType::HnswPq => {
             let (m, nbits) = product(params, 32, dim, Whose::The)?;

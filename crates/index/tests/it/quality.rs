@@ -1,8 +1,11 @@
 //! Recall: how many of the true nearest rows a graph finds, with and without filters.
 
-use milvus_index::{IndexType, VectorIndex, Vectors, brute_force};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use milvus_index::{IndexType, VectorIndex, Vectors, brute_force, check_build_params, open};
 use milvus_kernel::Bitset;
-use milvus_types::MetricType;
+use milvus_types::{KeyValue, MetricType};
 
 use crate::data::{METRICS, built, clustered, search, vectors};
 
@@ -105,5 +108,33 @@ fn lists_find_the_nearest_among_those_probed() {
                 assert!(share >= least, "{index_type} {metric}: {share}");
             }
         }
+    }
+}
+
+#[test]
+fn graphs_over_scalar_codes_are_as_small_as_asked_and_find_the_nearest() {
+    let dim = 96;
+    let segment = vectors(clustered(3000, dim, 200, 0.3, 6), dim);
+    let queries = clustered(50, dim, 200, 0.3, 6);
+    for metric in METRICS {
+        let mut sizes = Vec::new();
+        for sq_type in ["SQ4U", "sq6", "SQ8"] {
+            let params = [KeyValue::new("sq_type", sq_type), KeyValue::new("M", "16")];
+            let build = check_build_params(IndexType::HnswSq, metric, dim, &params).unwrap();
+            let built = milvus_index::build(
+                &build,
+                segment.clone(),
+                2,
+                &|_, _| (),
+                &AtomicBool::new(false),
+            );
+            let mut file = Vec::new();
+            built.unwrap().write(&mut file).unwrap();
+            let index = open(Arc::new(file), segment.clone()).unwrap();
+            let share = recall(&*index, &segment, &queries, 64, None);
+            assert!(share >= 0.95, "{metric} {sq_type}: {share}");
+            sizes.push(index.memory_bytes());
+        }
+        assert!(sizes.is_sorted_by(|a, b| a < b), "{metric}: {sizes:?}");
     }
 }

@@ -20,7 +20,7 @@ use crate::api::{Context, CreateIndexRequest};
 use crate::validate::{names, warmup};
 
 /// Vector indexes that a build of Milvus without accelerators does not have either.
-const UNKNOWN: [&str; 2] = ["ANNOY", "GPU_"];
+const UNKNOWN: [&str; 1] = ["GPU_"];
 
 impl Proxy {
     /// Defines an index; it is built in the background.
@@ -198,8 +198,8 @@ mod tests {
                     .to_owned(),
             ),
             (
-                &[("index_type", "ANNOY"), ("metric_type", "L2")],
-                "invalid parameter[expected=valid index][actual=invalid index type: ANNOY]"
+                &[("index_type", "GPU_CAGRA"), ("metric_type", "L2")],
+                "invalid parameter[expected=valid index][actual=invalid index type: GPU_CAGRA]"
                     .to_owned(),
             ),
             (

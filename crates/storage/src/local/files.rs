@@ -65,6 +65,10 @@ pub(super) fn map(store: &LocalStore, path: &str) -> Result<Bytes, StoreError> {
     Ok(Bytes::from_owner(map))
 }
 
+pub(super) fn file(store: &LocalStore, path: &str) -> Result<File, StoreError> {
+    open(store, path, "file").map(|(file, _)| file)
+}
+
 pub(super) fn list(store: &LocalStore, prefix: &str) -> Result<Vec<ObjectMeta>, StoreError> {
     let directory = prefix.rsplit_once('/').map_or("", |(directory, _)| directory);
     let mut found = Vec::new();
