@@ -51,6 +51,18 @@ pub(crate) struct Lean {
     pub(crate) stride: usize,
 }
 
+/// Bytes of a row while lean codes are made, of vectors of `dim` dimensions: codes and forms are put
+/// together from parts, and two lines are what most vectors take.
+pub(super) fn build_bytes(dim: usize) -> u64 {
+    let stride = lvq4::stride(dim.min(lvq4::capacity(2 * CACHE_LINE)));
+    2 * (stride + 2 * stride + size_of::<Head>()) as u64 + stride as u64
+}
+
+/// Bytes of the sample that directions are learned from.
+pub(super) fn sample_bytes(rows: usize, dim: usize) -> u64 {
+    2 * (rows.min(SAMPLED) * dim * size_of::<f32>()) as u64
+}
+
 /// Rows as 8-bit queries, while a graph is built.
 pub(crate) struct Forms {
     planes: Vec<i8>,

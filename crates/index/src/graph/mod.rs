@@ -124,8 +124,10 @@ pub(crate) fn estimate_bytes(params: &GraphParams, rows: usize, dim: usize) -> u
         GraphCodes::Four | GraphCodes::Six => short_layout(params.codes, dim).stride() as u64,
         GraphCodes::Product(params) => (params.m * params.stages) as u64 + 4,
     };
-    let row = sq8::stride(dim) as u64 + product + params.m as u64 * 2 * 4 + upper + 64;
-    rows as u64 * row + (1 << 20)
+    // Links are written once more in the order of places, and so are codes.
+    let links = params.m as u64 * 2 * 4 * 2 + upper * 2;
+    let row = lean::build_bytes(dim).max(sq8::stride(dim) as u64 * 2) + product + links + 64;
+    rows as u64 * row + lean::sample_bytes(rows, dim) + (1 << 20)
 }
 
 /// Builds a graph over `vectors` on `threads` threads.
