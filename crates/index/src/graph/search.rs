@@ -24,9 +24,16 @@ use crate::vectors::VectorRef;
 /// distances of a scan in order (measured; see `benches/hnsw.rs`).
 const WALK_COST: usize = 40;
 /// Up to this many live rows are compared exactly at once, without codes.
-const FEW: usize = 512;
+const FEW: usize = 96;
 /// From this share of live rows on, walks ignore which rows are live until the end.
 const MANY: f64 = 0.7;
+/// What a detour costs in candidates, at a share of live rows of 1.
+const DETOUR: f64 = 0.09;
+/// With so many times fewer live rows next to the query than elsewhere, so many times the candidates,
+/// or comparing with all live rows if they are no more than so many.
+const LONELY: f64 = 4.0;
+const FAR: f64 = 14.0;
+const SCANNED: usize = 1 << 15;
 /// Live rows from everywhere that a walk among live rows starts from, and how far each is looked for.
 const STARTS: usize = 48;
 const WORDS: usize = 8;
@@ -159,8 +166,7 @@ impl Search<'_> {
         scratch: &mut Scratch,
         best: &mut TopK,
     ) {
-        let rows = self.graph.vectors.rows();
-        let share = self.live_count as f64 / rows as f64;
+        let share = self.share();
         #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
         let wide_ef = (self.ef as f64 / share).ceil() as usize;
         let scan_is_cheaper = self.live_count <= wide_ef.saturating_mul(WALK_COST);
@@ -174,8 +180,7 @@ impl Search<'_> {
             scratch.walk.nearest(target, &links, 0, start, wide_ef, found);
             self.rerank(true, scratch, best);
         }
-        if !best.is_full() {
-            self.walk_wanted(target, start, scratch);
+        if !best.is_full() && self.walk_wanted(target, start, scratch) {
             best.reset(self.k);
             self.rerank(true, scratch, best);
         }
@@ -207,29 +212,52 @@ impl Search<'_> {
         nearest
     }
 
-    /// Walks among live rows, into `scratch.found`.
-    fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) {
+    /// Walks among live rows, into `scratch.found`; false where comparing with all of them is better.
+    fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) -> bool {
         let links = self.graph.links();
         let groups = self.graph.duplicates.view();
         let rows_at = self.graph.rows_at.as_slice();
         let wanted =
             |place| self.live.is_none_or(|live| groups.any_live(row_at(rows_at, place), live));
         let Scratch { walk, found, rows, .. } = scratch;
-        self.starts(start.row(), rows);
-        // Fewer of a row's neighbours are walked on, and those that are may be a detour away.
-        let ef = self.ef + self.ef / 2;
+        let near = self.starts(start.row(), rows);
+        let lonely = near < self.share() / LONELY;
+        if lonely && self.live_count <= SCANNED {
+            return false;
+        }
+        let far = if lonely { FAR } else { 1.0 };
+        let ef = self.wanted_ef(far);
         walk.nearest_wanted(target, &links, rows, ef, wanted, found);
+        true
+    }
+
+    /// The share of live rows.
+    fn share(&self) -> f64 {
+        self.live_count as f64 / self.graph.vectors.rows().max(1) as f64
+    }
+
+    /// How many candidates a walk among live rows keeps. Fewer of a row's neighbours are walked on, and
+    /// those that are may be a detour away. Where the rows next to the query are not live, the best
+    /// live ones lie in all directions from it, and a walk comes by them that looks `far` around.
+    #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
+    #[expect(clippy::cast_sign_loss, reason = "shares are positive")]
+    fn wanted_ef(&self, far: f64) -> usize {
+        (self.ef as f64 * (1.5 + DETOUR / self.share()) * far) as usize
     }
 
     /// Where a walk among live rows starts: where the levels lead, what is next to that, and some live
-    /// rows from everywhere, for the live rows may all be far from there.
-    fn starts(&self, nearest: u32, starts: &mut Vec<u32>) {
+    /// rows from everywhere, for the live rows may all be far from there. The share of live rows next
+    /// to where the levels lead.
+    fn starts(&self, nearest: u32, starts: &mut Vec<u32>) -> f64 {
         starts.clear();
         starts.push(nearest);
         self.graph.links().each(0, nearest, |neighbour| starts.push(neighbour));
         let (Some(live), places) = (self.live, self.graph.places.as_slice()) else {
-            return;
+            return 1.0;
         };
+        let rows_at = self.graph.rows_at.as_slice();
+        let near = starts.iter().filter(|&&place| self.is_live(row_at(rows_at, place))).count();
+        let near = near as f64 / starts.len() as f64;
         let words = live.words();
         for n in 0..STARTS {
             let from = n * words.len() / STARTS;
@@ -242,6 +270,7 @@ impl Search<'_> {
                 }
             }
         }
+        near
     }
 
     fn is_live(&self, row: u32) -> bool {
@@ -298,7 +327,9 @@ impl Search<'_> {
                 let row = word * 64 + bits.trailing_zeros() as usize;
                 bits &= bits - 1;
                 if row < count {
-                    rows.push(places.get(row).copied().unwrap_or_else(|| row_number(row)));
+                    let place = places.get(row).copied().unwrap_or_else(|| row_number(row));
+                    target.prefetch(place);
+                    rows.push(place);
                     if rows.len() == CHUNK {
                         flush(rows);
                     }
