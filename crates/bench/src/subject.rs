@@ -1,14 +1,14 @@
 //! The index under test: built from a data set, written, and opened again as it is served.
 
 use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use milvus_index::{
     Build, IndexType, VectorData, VectorField, VectorIndex, build, check_index,
-    estimate_build_bytes, open,
+    estimate_build_bytes, open, open_file,
 };
 use milvus_types::{KeyValue, MetricType};
 use serde_json::{Value, json};
@@ -89,8 +89,18 @@ impl Wanted {
     }
 }
 
-/// Opens the index in `file` over the `vectors` it was built from.
+/// Bytes at the beginning of an index file that name its type.
+const HEAD: usize = 256;
+
+/// Opens the index in `file` over the `vectors` it was built from, as the server does: mapped, but
+/// DISKANN to be read from.
 pub(crate) fn open_index(file: &Path, vectors: &VectorData) -> Outcome<Arc<dyn VectorIndex>> {
+    let mut head = Vec::new();
+    File::open(file)?.take(HEAD as u64).read_to_end(&mut head)?;
+    let name = IndexType::DiskAnn.name().as_bytes();
+    if head.windows(name.len()).any(|part| part == name) {
+        return Ok(open_file(Arc::new(File::open(file)?), vectors.clone())?);
+    }
     Ok(open(mapped::map(file, 0)?, vectors.clone())?)
 }
 
