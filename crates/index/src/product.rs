@@ -16,7 +16,7 @@ use milvus_types::{DataType, KeyValue};
 
 use crate::container::{Container, Tag};
 use crate::error::OpenError;
-use crate::graph::space::Target;
+use crate::graph::space::{Target, zero_bias};
 use crate::ivf::kmeans::{in_parts, train_floats, widen};
 use crate::score::Metric;
 use crate::section::Section;
@@ -87,7 +87,7 @@ impl Product {
                     take_away(stage, m, &mut rest, &mut codes);
                 }
                 let kept = whole.iter().zip(&rest).map(|(x, rest)| (x - rest) * (x - rest));
-                let norm = kept.sum::<f32>();
+                let norm = kept.sum::<f32>() + zero_bias(metric, &whole);
                 norms.push(if norm.is_finite() { norm } else { 0.0 });
             }
             (codes, norms)

@@ -13,7 +13,7 @@ use milvus_types::KeyValue;
 use crate::brute::row_number;
 use crate::container::{Container, Tag};
 use crate::error::OpenError;
-use crate::graph::space::Target;
+use crate::graph::space::{Target, zero_bias};
 use crate::ivf::kmeans::widen;
 use crate::points::{self, Points};
 use crate::product::{Product, ProductParams, ProductQuery};
@@ -95,11 +95,18 @@ fn spread(points: Points<'_>, (rows, width): (usize, usize), most: usize) -> (Ve
 }
 
 /// Centres `point`; the values of the dimensions `kept`, and the squared length of all.
-fn centred(point: &mut [f32], mean: &[f32], kept: &[u32], values: &mut Vec<f32>) -> f32 {
+fn centred(
+    metric: Metric,
+    point: &mut [f32],
+    mean: &[f32],
+    kept: &[u32],
+    values: &mut Vec<f32>,
+) -> f32 {
+    let zero = zero_bias(metric, point);
     point.iter_mut().zip(mean).for_each(|(x, mean)| *x -= mean);
     values.clear();
     values.extend(kept.iter().map(|&at| point[at as usize]));
-    distance::norm_squared(point)
+    distance::norm_squared(point) + zero
 }
 
 impl Codes {
@@ -132,7 +139,7 @@ impl Codes {
                             return;
                         }
                         points.read(row_number(part * share + n), &mut point);
-                        let bias = centred(&mut point, mean, kept, &mut values);
+                        let bias = centred(metric, &mut point, mean, kept, &mut values);
                         lvq4::encode(&values, bias, code);
                     }
                 });
@@ -148,7 +155,8 @@ impl Codes {
             Self::Four { mean, kept, rows, stride } => {
                 points::query(metric, query, &mut floats);
                 let mut values = Vec::new();
-                let bias = centred(&mut floats, mean.as_slice(), kept.as_slice(), &mut values);
+                let bias =
+                    centred(metric, &mut floats, mean.as_slice(), kept.as_slice(), &mut values);
                 let mut planes = vec![0; stride * 2];
                 let head = lvq4::encode_query(&values, bias, &mut planes);
                 Query::Four { planes, head, rows: rows.as_slice() }

@@ -17,7 +17,7 @@ use milvus_kernel::{distance, sq8};
 
 use crate::graph::codes::good_enough;
 use crate::graph::order::in_order;
-use crate::graph::space::{Space, Target, factor};
+use crate::graph::space::{Space, Target, factor, zero_bias};
 use crate::ivf::kmeans::{in_parts, widen};
 use crate::pca::{principal_directions, product, rotation};
 use crate::score::Metric;
@@ -94,7 +94,7 @@ impl Projection {
         let bias = if metric == Metric::Ip {
             -distance::ip(centred, mean) - distance::norm_squared(mean) / 2.0
         } else {
-            distance::norm_squared(kept)
+            distance::norm_squared(kept) + zero_bias(metric, vector)
         };
         if bias.is_finite() { bias } else { 0.0 }
     }

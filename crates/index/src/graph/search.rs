@@ -24,9 +24,12 @@ use crate::vectors::VectorRef;
 /// distances of a scan in order (measured; see `benches/hnsw.rs`).
 const WALK_COST: usize = 40;
 /// Up to this many live rows are compared exactly at once, without codes.
-const FEW: usize = 96;
+const FEW: usize = 512;
 /// From this share of live rows on, walks ignore which rows are live until the end.
 const MANY: f64 = 0.7;
+/// Candidates of a scan of codes that get exact scores: so many times `k`, and some more.
+const SCAN_SHARE: usize = 8;
+const SCAN_MORE: usize = 64;
 /// What a detour costs in candidates, at a share of live rows of 1.
 const DETOUR: f64 = 0.09;
 /// With so many times fewer live rows next to the query than elsewhere, so many times the candidates,
@@ -146,6 +149,7 @@ pub(crate) fn search(
 }
 
 /// The request.
+#[derive(Clone, Copy)]
 struct Search<'a> {
     graph: &'a Graph,
     query: Comparer<'a>,
@@ -182,7 +186,10 @@ impl Search<'_> {
         }
         if !best.is_full() && self.walk_wanted(target, start, scratch) {
             best.reset(self.k);
-            self.rerank(true, scratch, best);
+            // Rows far from the query differ by less than their codes tell apart.
+            let far = scratch.found.len() > 4 * self.ef;
+            let more = if far { SCAN_SHARE * self.k + SCAN_MORE } else { 0 };
+            Search { reranked: self.reranked.max(more), ..*self }.rerank(true, scratch, best);
         }
         if !best.is_full() {
             self.scan(target, coded, scratch, best);
@@ -193,8 +200,11 @@ impl Search<'_> {
     fn scan(&self, target: &impl Target, coded: bool, scratch: &mut Scratch, best: &mut TopK) {
         best.reset(self.k);
         if coded && self.live_count > FEW {
-            self.scan_codes(target, scratch);
-            self.rerank(false, scratch, best);
+            // Rows far from the query differ by less than their codes tell apart.
+            let wider =
+                Search { reranked: self.reranked.max(SCAN_SHARE * self.k + SCAN_MORE), ..*self };
+            wider.scan_codes(target, scratch);
+            wider.rerank(false, scratch, best);
         } else {
             scan(&[self.query], self.graph.vectors.rows(), self.live, &mut |_, scored| {
                 best.push(scored);
@@ -305,7 +315,7 @@ impl Search<'_> {
     /// Puts the places of the live rows with the best codes into `scratch.found`, best first.
     fn scan_codes(&self, target: &impl Target, scratch: &mut Scratch) {
         const CHUNK: usize = 256;
-        let mut wide = reuse(&mut scratch.wide, self.reranked.max(self.ef.min(self.k * 4)));
+        let mut wide = reuse(&mut scratch.wide, self.reranked);
         let rows = &mut scratch.rows;
         scratch.distances.resize(CHUNK, 0.0);
         let mut flush = |rows: &mut Vec<u32>| {

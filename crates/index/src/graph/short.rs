@@ -7,7 +7,7 @@ use milvus_kernel::distance;
 use milvus_kernel::prefetch::prefetch_lines;
 use milvus_kernel::short_codes::{Layout, Query};
 
-use crate::graph::space::{Target, factor};
+use crate::graph::space::{Target, factor, zero_bias};
 use crate::ivf::kmeans::{in_parts, widen};
 use crate::score::Metric;
 use crate::section::Section;
@@ -74,7 +74,7 @@ fn centre(metric: Metric, floats: &[f32], mean: &[f32], out: &mut Vec<f32>) -> f
     let bias = if metric == Metric::Ip {
         -distance::ip(out, mean) - distance::norm_squared(mean) / 2.0
     } else {
-        distance::norm_squared(out)
+        distance::norm_squared(out) + zero_bias(metric, floats)
     };
     if bias.is_finite() { bias } else { 0.0 }
 }

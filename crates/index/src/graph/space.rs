@@ -43,6 +43,12 @@ pub(crate) fn factor(metric: Metric) -> f32 {
     if metric == Metric::Ip { -1.0 } else { -2.0 }
 }
 
+/// What is added to squared distances of `unit`, a vector of length 1 where the metric is cosine: a zero
+/// vector is at right angles to everything, which is a squared distance of 2, not 1.
+pub(crate) fn zero_bias(metric: Metric, unit: &[f32]) -> f32 {
+    f32::from(u8::from(metric == Metric::Cosine && unit.iter().all(|&x| x == 0.0)))
+}
+
 impl<'s> CodeSpace<'s> {
     /// A coded vector, to compare rows with.
     pub(crate) fn query<'a>(&self, coded: &'a [u8]) -> CodeTarget<'a>

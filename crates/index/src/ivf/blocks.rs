@@ -74,7 +74,8 @@ pub(super) fn push_block(
 ) {
     let mut bound = if top.is_full() { top.bound().distance() } else { f32::INFINITY };
     for (&row, &distance) in rows.iter().zip(distances) {
-        if distance <= bound && is_live(row) {
+        // What is no number must not vanish while there is room.
+        if (distance <= bound || distance.is_nan()) && is_live(row) {
             top.push(Scored::new(distance, row));
             if top.is_full() {
                 bound = top.bound().distance();
@@ -191,11 +192,12 @@ impl ProductLists {
 }
 
 impl ProductListsQuery<'_> {
-    /// Offers the rows of `list` to `top` by the distance of what their codes stand for.
+    /// Offers the rows of `list` to `top` by the distance of what their codes stand for, and `bias`.
     pub(super) fn scan(
         &self,
         lists: &Lists<'_>,
         list: usize,
+        bias: f32,
         is_live: impl Fn(u32) -> bool,
         top: &mut TopK,
     ) {
@@ -209,21 +211,35 @@ impl ProductListsQuery<'_> {
             } else {
                 wide::scan(&self.tables, codes, &mut sums[..block]);
             }
-            self.offer(rows, &sums, &is_live, top);
+            self.offer(rows, &sums, bias, &is_live, top);
         }
     }
 
     /// Offers `rows` by their `sums`, of which most are too large.
     #[inline]
-    fn offer(&self, rows: &[u32], sums: &[u16], is_live: impl Fn(u32) -> bool, top: &mut TopK) {
+    fn offer(
+        &self,
+        rows: &[u32],
+        sums: &[u16],
+        bias: f32,
+        is_live: impl Fn(u32) -> bool,
+        top: &mut TopK,
+    ) {
         let bound = |top: &TopK| {
-            if top.is_full() { self.scale.bound(top.bound().distance()) } else { Some(u16::MAX) }
+            if top.is_full() {
+                self.scale.bound(top.bound().distance() - bias)
+            } else {
+                Some(u16::MAX)
+            }
         };
         let Some(mut most) = bound(top) else {
             return;
         };
         for (&row, &sum) in rows.iter().zip(sums) {
-            if sum <= most && is_live(row) && top.push(Scored::new(self.scale.value(sum), row)) {
+            if sum <= most
+                && is_live(row)
+                && top.push(Scored::new(self.scale.value(sum) + bias, row))
+            {
                 most = bound(top).unwrap_or(0);
             }
         }

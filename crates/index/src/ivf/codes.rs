@@ -37,8 +37,8 @@ pub(super) enum Codes {
 
 /// A query ready to be compared with codes.
 pub(super) enum CodedQuery<'a> {
-    Sq8 { row: Vec<u8>, factor: f32, codes: &'a [u8] },
-    Product(ProductListsQuery<'a>),
+    Sq8 { row: Vec<u8>, metric: Metric, codes: &'a [u8] },
+    Product { query: ProductListsQuery<'a>, metric: Metric },
     Signs { query: SignsQuery<'a>, metric: Metric, floats: &'a [f32] },
 }
 
@@ -120,9 +120,11 @@ impl Codes {
                 let mut row = vec![0; sq8::stride(floats.len())];
                 let coder = Coder { metric: coded_metric(metric), mean: mean.as_slice() };
                 coder.encode(floats, &mut Vec::new(), &mut row);
-                Some(CodedQuery::Sq8 { row, factor: factor(metric), codes: rows.as_slice() })
+                Some(CodedQuery::Sq8 { row, metric, codes: rows.as_slice() })
             }
-            Self::Product(product) => Some(CodedQuery::Product(product.query(metric, floats))),
+            Self::Product(product) => {
+                Some(CodedQuery::Product { query: product.query(metric, floats), metric })
+            }
             Self::Signs(signs) => {
                 Some(CodedQuery::Signs { query: signs.query(floats), metric, floats })
             }
@@ -139,18 +141,22 @@ impl CodedQuery<'_> {
         top: &mut TopK,
     ) {
         match self {
-            Self::Sq8 { row, factor, codes } => {
+            Self::Sq8 { row, metric, codes } => {
+                let (factor, bias) = (factor(*metric), centroids.bias(*metric, list));
                 let range = lists.range(list);
                 let mut distances = [0.0; CHUNK];
                 let codes = &codes[range.start * row.len()..range.end * row.len()];
                 let chunks = codes.chunks(CHUNK * row.len());
                 for (codes, rows) in chunks.zip(lists.rows[range].chunks(CHUNK)) {
                     let distances = &mut distances[..rows.len()];
-                    sq8::block(row, codes, *factor, distances);
+                    sq8::block(row, codes, factor, distances);
+                    distances.iter_mut().for_each(|distance| *distance += bias);
                     super::blocks::push_block(rows, distances, &is_live, top);
                 }
             }
-            Self::Product(query) => query.scan(lists, list, is_live, top),
+            Self::Product { query, metric } => {
+                query.scan(lists, list, centroids.bias(*metric, list), is_live, top);
+            }
             Self::Signs { query, metric, floats } => {
                 let centroid = centroids.floats(list);
                 let apart = if *metric == Metric::Ip {
@@ -158,7 +164,7 @@ impl CodedQuery<'_> {
                 } else {
                     distance::l2(floats, centroid)
                 };
-                query.scan(lists, list, apart, is_live, top);
+                query.scan(lists, list, apart + centroids.bias(*metric, list), is_live, top);
             }
         }
     }

@@ -11,6 +11,7 @@ use milvus_kernel::narrow::Narrow;
 use milvus_kernel::{Scored, binary, distance, many, sq8};
 
 use crate::brute::row_number;
+use crate::graph::space::zero_bias;
 use crate::score::Metric;
 use crate::section::Section;
 use crate::vectors::{VectorData, VectorRef, View};
@@ -25,8 +26,8 @@ const ROUNDS: usize = 8;
 
 /// The centres of the lists.
 pub(super) enum Centroids {
-    /// `[lists, dim]` floats, and the same as 8-bit codes to rank lists by.
-    Floats { values: Section<f32>, codes: Vec<u8>, dim: usize },
+    /// `[lists, dim]` floats, and the same as 8-bit codes, less their mean, to rank lists by.
+    Floats { values: Section<f32>, codes: Vec<u8>, mean: Vec<f32>, dim: usize },
     /// `[lists, width]` bytes of bits.
     Bits { bytes: Section<u8>, width: usize },
 }
@@ -100,13 +101,39 @@ impl Centroids {
     /// Centroids of `dim` floats each.
     pub(super) fn of_floats(values: Section<f32>, dim: usize) -> Self {
         let stride = sq8::stride(dim);
-        let mut codes = vec![0; values.as_slice().len() / dim.max(1) * stride];
+        let count = values.as_slice().len() / dim.max(1);
+        let mut mean = vec![0.0f32; dim];
+        for row in values.as_slice().chunks_exact(dim.max(1)) {
+            mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x / count as f32);
+        }
+        let mut codes = vec![0; count * stride];
+        let mut centred = Vec::with_capacity(dim);
         let rows = values.as_slice().chunks_exact(dim.max(1));
         for (row, code) in rows.zip(codes.chunks_exact_mut(stride)) {
-            let length = sq8::encode(row, code);
+            centred.clear();
+            centred.extend(row.iter().zip(&mean).map(|(x, mean)| x - mean));
+            let length = sq8::encode(&centred, code);
             sq8::set_bias(code, length);
         }
-        Self::Floats { values, codes, dim }
+        Self::Floats { values, codes, mean, dim }
+    }
+
+    /// The same and one more, which is zero.
+    pub(super) fn with_zero(self) -> Self {
+        match self {
+            Self::Floats { values, dim, .. } => {
+                let mut values = values.as_slice().to_vec();
+                values.resize(values.len() + dim, 0.0);
+                Self::of_floats(values.into(), dim)
+            }
+            Self::Bits { .. } => self,
+        }
+    }
+
+    /// Whether `list` is that of rows of length 0 under cosine, and 1 if so: see
+    /// [`crate::graph::space::zero_bias`].
+    pub(super) fn bias(&self, metric: Metric, list: usize) -> f32 {
+        zero_bias(metric, self.floats(list)) * f32::from(u8::from(!self.floats(list).is_empty()))
     }
 
     /// How many there are.
@@ -192,15 +219,21 @@ impl Centroids {
     ) -> Vec<Scored> {
         let mut distances = vec![0.0; self.len()];
         match self {
-            Self::Floats { codes, dim, .. } => {
+            Self::Floats { codes, mean, dim, .. } => {
                 let mut coded = vec![0; sq8::stride(*dim)];
-                sq8::encode(floats, &mut coded);
                 if metric == Metric::Ip {
+                    sq8::encode(floats, &mut coded);
                     sq8::block(&coded, codes, -1.0, &mut distances);
                     let biases = codes.chunks_exact(coded.len()).map(sq8::bias);
                     distances.iter_mut().zip(biases).for_each(|(d, bias)| *d -= bias);
                 } else {
+                    let centred: Vec<f32> = floats.iter().zip(mean).map(|(x, m)| x - m).collect();
+                    sq8::encode(&centred, &mut coded);
                     sq8::block(&coded, codes, -2.0, &mut distances);
+                    // The list of rows of length 0 comes last, where there is one.
+                    if let Some(last) = distances.last_mut() {
+                        *last += self.bias(metric, self.len() - 1);
+                    }
                 }
             }
             Self::Bits { bytes, width } => {
@@ -223,28 +256,21 @@ impl Centroids {
 struct Nearest<'a> {
     centroids: &'a [f32],
     dim: usize,
-    /// Half the squared length of each centroid.
-    halves: Vec<f32>,
-    products: Vec<f32>,
+    distances: Vec<f32>,
 }
 
 impl<'a> Nearest<'a> {
     fn new(centroids: &'a [f32], dim: usize) -> Self {
-        let halves = centroids.chunks_exact(dim.max(1)).map(|c| distance::norm_squared(c) / 2.0);
-        Self { centroids, dim, halves: halves.collect(), products: Vec::new() }
+        Self { centroids, dim, distances: Vec::new() }
     }
 
-    /// Adds the nearest centroid of each of `rows` to `found`.
-    ///
-    /// The nearest has the largest inner product less half its squared length.
+    /// Adds the nearest centroid of each of `rows` to `found`. Differences are squared, so that
+    /// vectors far from the origin are told apart as well as others.
     fn of(&mut self, rows: &[f32], found: &mut Vec<u32>) {
-        let count = rows.len() / self.dim.max(1);
-        self.products.resize(count * self.halves.len(), 0.0);
-        many::ip(rows, self.centroids, self.dim, &mut self.products);
-        for products in self.products.chunks_exact_mut(self.halves.len().max(1)) {
-            products.iter_mut().zip(&self.halves).for_each(|(p, half)| *p = half - *p);
-            found.push(nearest(products));
-        }
+        let (count, lists) = (rows.len() / self.dim.max(1), self.centroids.len() / self.dim.max(1));
+        self.distances.resize(count * lists, 0.0);
+        many::l2(rows, self.centroids, self.dim, &mut self.distances);
+        found.extend(self.distances.chunks_exact(lists.max(1)).map(nearest));
     }
 }
 

@@ -23,6 +23,7 @@ use milvus_types::{DataType, MetricType};
 use crate::brute::{range_into, row_number};
 use crate::compare::{Comparer, query_of};
 use crate::error::BuildError;
+use crate::graph::space::zero_bias;
 use crate::index_type::IndexType;
 use crate::params::{IvfCodes, IvfParams, SearchParams};
 use crate::range::Range;
@@ -77,10 +78,11 @@ pub(crate) fn build(
     let rows = vectors.rows();
     let lists = params.nlist.min(rows / ROWS_OF_A_LIST).max(1);
     let centroids = Centroids::train(metric, &vectors, lists, threads, cancel);
-    let nearest = centroids.assign(metric, &vectors, threads, cancel);
+    let mut nearest = centroids.assign(metric, &vectors, threads, cancel);
     if cancel.load(Relaxed) {
         return Err(BuildError::Cancelled);
     }
+    let (centroids, lists) = zero_rows_apart(metric, &vectors, centroids, &mut nearest);
     let mut order: Vec<u32> = (0..rows).map(row_number).collect();
     order.sort_by_key(|&row| nearest[row as usize]);
     let mut ends = vec![0u32; lists];
@@ -98,6 +100,27 @@ pub(crate) fn build(
         return Err(BuildError::Cancelled);
     }
     Ok(Ivf { index_type, metric, vectors, centroids, ends: ends.into(), rows: order.into(), codes })
+}
+
+/// Gives rows of length 0 a list of their own where the metric is cosine, around a centroid of length
+/// 0: they are at right angles to everything, which no code says of them. The number of lists.
+fn zero_rows_apart(
+    metric: Metric,
+    vectors: &VectorData,
+    centroids: Centroids,
+    nearest: &mut [u32],
+) -> (Centroids, usize) {
+    let lists = centroids.len();
+    let mut floats = Vec::new();
+    let mut found = false;
+    for (row, list) in nearest.iter_mut().enumerate().filter(|_| metric == Metric::Cosine) {
+        kmeans::widen(metric, vectors.row(row), &mut floats);
+        if zero_bias(metric, &floats) > 0.0 {
+            *list = row_number(lists);
+            found = true;
+        }
+    }
+    if found { (centroids.with_zero(), lists + 1) } else { (centroids, lists) }
 }
 
 impl VectorIndex for Ivf {

@@ -138,3 +138,47 @@ fn graphs_over_scalar_codes_are_as_small_as_asked_and_find_the_nearest() {
         assert!(sizes.is_sorted_by(|a, b| a < b), "{metric}: {sizes:?}");
     }
 }
+
+#[test]
+fn rows_of_length_zero_do_not_crowd_out_the_nearest_under_cosine() {
+    let dim = 32;
+    let rows = 3000;
+    // Far from the queries, so that zero rows, at right angles to everything, are almost as near.
+    let mut floats = clustered(rows, dim, 3000, 1.0, 6);
+    for row in (0..rows).step_by(10) {
+        floats[row * dim..(row + 1) * dim].fill(0.0);
+    }
+    let segment = vectors(floats, dim);
+    let queries = clustered(40, dim, 3000, 1.0, 9);
+    let indexes = [
+        IndexType::IvfFlat,
+        IndexType::IvfSq8,
+        IndexType::IvfPq,
+        IndexType::IvfRabitq,
+        IndexType::Hnsw,
+        IndexType::HnswSq,
+        IndexType::HnswPq,
+        IndexType::AutoIndex,
+        IndexType::DiskAnn,
+    ];
+    for index_type in indexes {
+        let index = built(index_type, MetricType::Cosine, &segment, 2).into_index();
+        let share = recall(&*index, &segment, &queries, 200, None);
+        assert!(share >= 0.8, "{index_type}: {share}");
+    }
+}
+
+#[test]
+fn lists_far_from_the_origin_are_told_apart() {
+    let dim = 32;
+    let rows = 6000;
+    let far = |count, seed| -> Vec<f32> {
+        clustered(count, dim, 100, 0.3, seed).iter().map(|x| x + 1000.0).collect()
+    };
+    let segment = vectors(far(rows, 6), dim);
+    for index_type in [IndexType::IvfFlat, IndexType::IvfSq8, IndexType::IvfRabitq] {
+        let index = built(index_type, MetricType::L2, &segment, 2).into_index();
+        let share = recall(&*index, &segment, &far(40, 6), 64, None);
+        assert!(share >= 0.9, "{index_type}: {share}");
+    }
+}
