@@ -180,7 +180,7 @@ fn coded(directions: &[f32], dim: usize) -> Vec<u8> {
 }
 
 /// The mean of the widened vectors.
-pub(super) fn mean(metric: Metric, vectors: &VectorData) -> Vec<f32> {
+pub(crate) fn mean(metric: Metric, vectors: &VectorData) -> Vec<f32> {
     let mut sums = vec![0.0f64; vectors.dim()];
     let mut floats = Vec::new();
     for vector in vectors.iter() {

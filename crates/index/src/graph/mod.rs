@@ -13,7 +13,7 @@ mod build;
 pub(crate) mod codes;
 mod duplicates;
 mod file;
-mod lean;
+pub(crate) mod lean;
 mod links;
 pub(crate) mod order;
 mod search;

@@ -13,6 +13,7 @@ use super::kmeans::{Centroids, in_parts, widen};
 use super::signs::{Signs, SignsQuery, encode, parts};
 use crate::brute::row_number;
 use crate::graph::codes::{Coder, good_enough};
+use crate::graph::lean::mean;
 use crate::graph::order::in_order;
 use crate::graph::space::{CodeSpace, factor};
 use crate::params::IvfCodes;
@@ -214,19 +215,6 @@ fn signs(
     let bytes = fastscan::block_bytes(width);
     let blocks = lists.pack(&codes.concat(), width, bytes, fastscan::set);
     Signs { mean: mean.into(), blocks: blocks.into(), facts: facts.concat().into() }
-}
-
-fn mean(metric: Metric, vectors: &VectorData) -> Vec<f32> {
-    let mut sums = vec![0.0f64; vectors.dim()];
-    let mut floats = Vec::new();
-    for vector in vectors.iter() {
-        widen(metric, vector, &mut floats);
-        sums.iter_mut().zip(&floats).for_each(|(sum, &x)| *sum += f64::from(x));
-    }
-    let rows = vectors.rows().max(1) as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "a mean of floats is a float")]
-    let mean = sums.into_iter().map(|sum| (sum / rows) as f32);
-    mean.map(|x| if x.is_finite() { x } else { 0.0 }).collect()
 }
 
 fn encode_sq8(
