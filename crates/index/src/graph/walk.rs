@@ -22,8 +22,6 @@ pub(crate) struct Walk {
     distances: Vec<f32>,
     /// Neighbours that are not wanted.
     passed: Vec<u32>,
-    /// How many distances the last walk has computed.
-    pub(crate) computed: usize,
 }
 
 impl Walk {
@@ -82,7 +80,6 @@ impl Walk {
     fn measure(&mut self, target: &impl Target) {
         self.distances.resize(self.ids.len(), 0.0);
         target.distances(&self.ids, &mut self.distances);
-        self.computed += self.ids.len();
     }
 
     /// The nearest `ef` rows that a walk from `start` finds at `level`, best first, into `out`.
@@ -95,7 +92,6 @@ impl Walk {
         ef: usize,
         out: &mut Vec<Scored>,
     ) {
-        self.computed = 0;
         self.visited.begin();
         self.visited.insert(start.row());
         self.pool.reset(ef);
@@ -133,7 +129,6 @@ impl Walk {
         wanted: impl Fn(u32) -> bool,
         out: &mut Vec<Scored>,
     ) {
-        self.computed = 0;
         self.visited.begin();
         self.pool.reset(ef);
         self.ids.clear();
