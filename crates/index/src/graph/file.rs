@@ -10,6 +10,7 @@
 //! | `codes`, `mean`, `directio` | u8 × rows × stride, f32 × dim, u8 × kept × `sq8` stride | see `lean`, where `space` is `lean` |
 //! | `codes`, `mean` | u8 × rows × stride, f32 × dim | see `short`, where `space` is `short` |
 //! | `codebook`, `codes`, `codenorm` | see `product` | where `space` is `product` |
+//! | `skmean`, `skdirect`, `skbook`, `skblocks` | f32 × dim, u8 × kept × `sq8` stride, f32, u8 | see `sketch`, where there are sketches |
 //! | `invnorms` | f32 × rows | COSINE only |
 //! | `dupfirst`, `dupends`, `dupother` | u32 | groups of identical rows |
 //!
@@ -30,6 +31,7 @@ use crate::graph::lean::{Lean, Projection};
 use crate::graph::links::{NONE, upper_at};
 use crate::graph::order::places;
 use crate::graph::short::Short;
+use crate::graph::sketch::{self, Sketches};
 use crate::graph::{Codes, DuplicateSections, Graph};
 use crate::index_type::IndexType;
 use crate::params::{GraphCodes, GraphParams};
@@ -46,6 +48,10 @@ const LINKS: Tag = *b"links   ";
 const CODES: Tag = *b"codes   ";
 const MEAN: Tag = *b"mean    ";
 const DIRECTIONS: Tag = *b"directio";
+const SKETCH_MEAN: Tag = *b"skmean  ";
+const SKETCH_DIRECTIONS: Tag = *b"skdirect";
+const SKETCH_BOOK: Tag = *b"skbook  ";
+const SKETCH_BLOCKS: Tag = *b"skblocks";
 const NORMS: Tag = *b"invnorms";
 const DUP_FIRST: Tag = *b"dupfirst";
 const DUP_ENDS: Tag = *b"dupends ";
@@ -83,6 +89,12 @@ pub(crate) fn write(graph: &Graph, out: &mut dyn io::Write) -> io::Result<()> {
     ];
     if !graph.places.is_empty() {
         sections.push((ROWS_AT, graph.rows_at.as_bytes()));
+    }
+    if let Some(sketches) = &graph.sketches {
+        sections.push((SKETCH_MEAN, sketches.projection.mean.as_bytes()));
+        sections.push((SKETCH_DIRECTIONS, sketches.projection.directions.as_bytes()));
+        sections.push((SKETCH_BOOK, sketches.book.as_bytes()));
+        sections.push((SKETCH_BLOCKS, sketches.blocks.as_bytes()));
     }
     match &graph.codes {
         None => {}
@@ -163,6 +175,7 @@ pub(crate) fn open(
         level0,
         upper,
         codes: codes(container, &vectors)?,
+        sketches: sketches(metric, container, &vectors)?,
         inverse_norms: norms,
         duplicates,
         scratch: Mutex::default(),
@@ -227,6 +240,29 @@ fn lean(container: &Container, vectors: &VectorData) -> Result<Lean, OpenError> 
         rows: container.section(CODES, stride.saturating_mul(vectors.rows()))?,
         stride,
     })
+}
+
+/// The sketches in `container`; files from before there were any have none.
+fn sketches(
+    metric: Metric,
+    container: &Container,
+    vectors: &VectorData,
+) -> Result<Option<Sketches>, OpenError> {
+    let dim = vectors.dim();
+    if container.count::<u8>(SKETCH_BLOCKS) == 0 || vectors.data_type() == DataType::BinaryVector {
+        return Ok(None);
+    }
+    let (kept, _) = sketch::shape(metric, dim);
+    Ok(Some(Sketches {
+        projection: Projection {
+            mean: container.section(SKETCH_MEAN, dim)?,
+            directions: container
+                .section(SKETCH_DIRECTIONS, kept.saturating_mul(sq8::stride(dim)))?,
+        },
+        book: container.section(SKETCH_BOOK, sketch::book_floats(metric, dim))?,
+        blocks: container
+            .section(SKETCH_BLOCKS, sketch::blocks_bytes(metric, dim, vectors.rows()))?,
+    }))
 }
 
 fn check_rows(section: &str, links: &[u32], rows: usize) -> Result<(), OpenError> {

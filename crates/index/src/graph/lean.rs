@@ -74,14 +74,14 @@ pub(crate) struct Forms {
 pub(crate) struct Buffers {
     centred: Vec<f32>,
     coded: Vec<u8>,
-    kept: Vec<f32>,
+    pub(super) kept: Vec<f32>,
     planes: Vec<i8>,
 }
 
 impl Projection {
     /// Projects `vector` (widened: of length 1 where the metric is cosine) into `buffers.kept`, and
     /// returns what distances have of it alone.
-    fn project(&self, metric: Metric, vector: &[f32], buffers: &mut Buffers) -> f32 {
+    pub(super) fn project(&self, metric: Metric, vector: &[f32], buffers: &mut Buffers) -> f32 {
         let Buffers { centred, coded, kept, .. } = buffers;
         let (mean, directions) = (self.mean.as_slice(), self.directions.as_slice());
         centred.clear();
@@ -101,14 +101,16 @@ impl Projection {
 }
 
 impl Lean {
-    /// Codes of `vectors` that tell near rows apart, in as few lines as that takes, and the rows'
-    /// forms; `None` where four lines do not do or there are few rows or dimensions.
+    /// Codes of `vectors` that tell near rows apart, in as few lines as that takes, the rows' forms,
+    /// and a projection onto the leading `leading` directions alone; `None` where four lines do not
+    /// do or there are few rows or dimensions.
     pub(crate) fn build(
         metric: Metric,
         vectors: &VectorData,
+        leading: usize,
         threads: usize,
         cancel: &AtomicBool,
-    ) -> Option<(Self, Forms)> {
+    ) -> Option<(Self, Forms, Projection)> {
         let dim = vectors.dim();
         if vectors.rows() < FEWEST || dim <= CACHE_LINE / 4 {
             return None;
@@ -120,11 +122,12 @@ impl Lean {
         } else {
             rotation(dim)
         };
-        for lines in 1..=lvq4::stride(most) / CACHE_LINE {
-            let kept = lvq4::capacity(lines * CACHE_LINE).min(dim);
+        let onto = |kept: usize| {
             let turned = product(&rotation(kept), &directions[..kept * dim], kept, dim);
-            let projection =
-                Projection { mean: mean.clone().into(), directions: coded(&turned, dim).into() };
+            Projection { mean: mean.clone().into(), directions: coded(&turned, dim).into() }
+        };
+        for lines in 1..=lvq4::stride(most) / CACHE_LINE {
+            let projection = onto(lvq4::capacity(lines * CACHE_LINE).min(dim));
             let stride = lines * CACHE_LINE;
             let (rows, forms) = encode_all(&projection, metric, vectors, stride, threads);
             if cancel.load(Relaxed) {
@@ -132,7 +135,7 @@ impl Lean {
             }
             let lean = Self { projection, rows: rows.into(), stride };
             if good_enough(&lean.space(&forms, metric), metric, vectors, CANDIDATES) {
-                return Some((lean, forms));
+                return Some((lean, forms, onto(leading.min(most))));
             }
         }
         None

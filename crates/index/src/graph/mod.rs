@@ -6,18 +6,21 @@
 //! are used to walk where they tell near rows apart, else the vectors themselves.
 //!
 //! Parts: `links` (the graph), `space` (distances to walk on), `lean` and `codes`, `duplicates` (rows
-//! that cannot be told apart), `build`, `order` (near rows lie side by side), `walk`, `search` (filters,
-//! and the choice of how to search), `file` (sections of the container).
+//! that cannot be told apart), `build`, `order` (near rows lie side by side), `walk`, `sketch` and
+//! `collect` (scans of all rows), `search` (filters, and the choice of how to search), `file` (sections of the container).
 
 mod build;
 pub(crate) mod codes;
+mod collect;
 mod duplicates;
 mod file;
 pub(crate) mod lean;
 mod links;
 pub(crate) mod order;
+mod plan;
 mod search;
 mod short;
+mod sketch;
 pub(crate) mod space;
 mod walk;
 
@@ -49,6 +52,7 @@ use lean::Lean;
 use links::{GrowingLinks, Layout, Links, upper_at};
 use search::Scratch;
 use short::Short;
+use sketch::Sketches;
 use space::{RowSpace, Space};
 
 /// The nearest ten rows must be among so many by 8-bit codes.
@@ -73,6 +77,8 @@ pub(crate) struct Graph {
     upper: Section<u32>,
     /// Codes to walk on; `None` where walks are on the vectors.
     codes: Option<Codes>,
+    /// What searches under a filter scan; `None` of few rows or where codes are not lean.
+    sketches: Option<Sketches>,
     /// Of all rows where the metric is cosine, else empty.
     inverse_norms: Section<f32>,
     duplicates: DuplicateSections,
@@ -126,7 +132,11 @@ pub(crate) fn estimate_bytes(params: &GraphParams, rows: usize, dim: usize) -> u
     };
     // Links are written once more in the order of places, and so are codes.
     let links = params.m as u64 * 2 * 4 * 2 + upper * 2;
-    let row = lean::build_bytes(dim).max(sq8::stride(dim) as u64 * 2) + product + links + 64;
+    let row = lean::build_bytes(dim).max(sq8::stride(dim) as u64 * 2)
+        + product
+        + links
+        + sketch::build_bytes()
+        + 64;
     rows as u64 * row + lean::sample_bytes(rows, dim) + (1 << 20)
 }
 
@@ -148,7 +158,7 @@ pub(crate) fn build(
     let lean = if eight || vectors.data_type() == DataType::BinaryVector {
         None
     } else {
-        Lean::build(metric, &vectors, threads, cancel)
+        Lean::build(metric, &vectors, sketch::DIRECTIONS, threads, cancel)
     };
     if cancel.load(Relaxed) {
         return Err(BuildError::Cancelled);
@@ -164,7 +174,7 @@ pub(crate) fn build(
             codes = Some((mean, coded));
         }
     }
-    let built = if let Some((lean, forms)) = &lean {
+    let built = if let Some((lean, forms, _)) = &lean {
         let duplicates = Duplicates::find(lean.rows.as_slice(), lean.stride);
         work.link(&lean.space(forms, metric), &duplicates)?
     } else if let Some((_, coded)) = &codes {
@@ -177,6 +187,9 @@ pub(crate) fn build(
         work.link(&space, &Duplicates::find(bytes, width))?
     };
     let rows_at = &built.rows_at;
+    let (lean, leading) = lean.map(|(lean, _, leading)| (lean, leading)).unzip();
+    let sketches =
+        leading.and_then(|leading| Sketches::build(metric, &vectors, leading, threads, cancel));
     let codes = match (&params.codes, lean, codes) {
         (GraphCodes::Product(params), _, _) => {
             Some(Codes::Product(Product::build(metric, &vectors, rows_at, params, threads, cancel)))
@@ -186,7 +199,7 @@ pub(crate) fn build(
             let layout = short_layout(params.codes, vectors.dim());
             Some(Codes::Short(Short::build(metric, layout, &vectors, mean, rows_at, threads)))
         }
-        (GraphCodes::Best | GraphCodes::Eight, Some((lean, _)), _) => {
+        (GraphCodes::Best | GraphCodes::Eight, Some(lean), _) => {
             Some(Codes::Lean(lean.in_order(rows_at)))
         }
         (GraphCodes::Best | GraphCodes::Eight, None, Some((mean, coded))) => {
@@ -210,6 +223,7 @@ pub(crate) fn build(
         level0: built.level0.into(),
         upper: built.upper.into(),
         codes,
+        sketches,
         inverse_norms: norms.into(),
         duplicates: built.duplicates.into(),
         scratch: Mutex::default(),
@@ -374,6 +388,7 @@ impl VectorIndex for Graph {
             + self.rows_at.bytes()
             + size_of_val(self.places.as_slice()) as u64
             + codes
+            + self.sketches.as_ref().map_or(0, Sketches::bytes)
             + self.inverse_norms.bytes()
             + self.duplicates.first.bytes()
             + self.duplicates.ends.bytes()

@@ -1,17 +1,17 @@
 //! One search of a graph: how to go about it, and from candidates to exact hits.
 //!
-//! The number of live rows decides. Few: compare with each of them. Many: walk as if all were live
-//! with `ef` grown by their share, and drop the others at the end. Between: walk among live rows only.
-//! A walk that found too few gives way to the next, dearer way; the last, comparison with all live
-//! rows, always finds `min(k, live rows)`.
+//! Which way is taken is up to `plan`. One that found too few rows gives way to comparison with all
+//! live rows, which always finds `min(k, live rows)`.
 
 use milvus_kernel::{Bitset, Scored, TopK, sq8};
 
 use crate::brute::{row_number, scan};
 use crate::compare::{Comparer, query_of};
 use crate::graph::codes::{self, Coder};
+use crate::graph::collect::Collector;
 use crate::graph::lean::Buffers;
 use crate::graph::links::Adjacency;
+use crate::graph::plan::{FEW, Plan, Way};
 use crate::graph::space::Target;
 use crate::graph::walk::Walk;
 use crate::graph::{Codes, Graph};
@@ -20,29 +20,12 @@ use crate::params::SearchParams;
 use crate::vector_index::Hit;
 use crate::vectors::VectorRef;
 
-/// Distances that a walk computes for each of its `ef` candidates, roughly, each worth so many
-/// distances of a scan in order (measured; see `benches/hnsw.rs`).
-const WALK_COST: usize = 40;
-/// Up to this many live rows are compared exactly at once, without codes.
-const FEW: usize = 512;
-/// From this share of live rows on, walks ignore which rows are live until the end.
-const MANY: f64 = 0.7;
 /// Candidates of a scan of codes that get exact scores: so many times `k`, and some more.
 const SCAN_SHARE: usize = 8;
 const SCAN_MORE: usize = 64;
-/// What a detour costs in candidates, at a share of live rows of 1.
-const DETOUR: f64 = 0.09;
-/// With so many times fewer live rows next to the query than elsewhere, so many times the candidates,
-/// or comparing with all live rows if they are no more than so many.
-const LONELY: f64 = 4.0;
-const FAR: f64 = 14.0;
-const SCANNED: usize = 1 << 15;
 /// Live rows from everywhere that a walk among live rows starts from, and how far each is looked for.
 const STARTS: usize = 48;
 const WORDS: usize = 8;
-/// Larger `ef` than this are walked with heaps rather than a sorted list.
-const LARGE_EF: usize = 1024;
-
 /// The memory of one search at a time.
 #[derive(Default)]
 pub(crate) struct Scratch {
@@ -51,11 +34,15 @@ pub(crate) struct Scratch {
     widened: Vec<f32>,
     coded: Vec<u8>,
     lean: Buffers,
+    floats: Vec<f32>,
+    sketch_buffers: Buffers,
     found: Vec<Scored>,
     rows: Vec<u32>,
     distances: Vec<f32>,
     wide: Option<TopK>,
+    near: Option<TopK>,
     best: Option<TopK>,
+    collector: Collector,
 }
 
 impl Scratch {
@@ -108,6 +95,7 @@ pub(crate) fn search(
     let ef = if rough { params.ef.max(ROUGH * k) } else { params.ef };
     let search = Search {
         graph,
+        vector: query,
         query: query_of(Comparer::new(graph.metric, query, graph.vectors.view(), norms)),
         k,
         ef: ef.max(k).min(rows),
@@ -152,6 +140,7 @@ pub(crate) fn search(
 #[derive(Clone, Copy)]
 struct Search<'a> {
     graph: &'a Graph,
+    vector: VectorRef<'a>,
     query: Comparer<'a>,
     k: usize,
     ef: usize,
@@ -161,7 +150,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// Tries the ways to search, the cheapest first, until one has found enough.
+    /// Takes the way that is planned, and the last if that finds too little.
     fn run(
         &self,
         target: &impl Target,
@@ -170,26 +159,30 @@ impl Search<'_> {
         scratch: &mut Scratch,
         best: &mut TopK,
     ) {
-        let share = self.share();
-        #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
-        let wide_ef = (self.ef as f64 / share).ceil() as usize;
-        let scan_is_cheaper = self.live_count <= wide_ef.saturating_mul(WALK_COST);
-        if self.live_count <= FEW || scan_is_cheaper {
-            return self.scan(target, coded, scratch, best);
-        }
-        let start = self.descend(target, entry, &mut scratch.walk);
-        if share >= MANY && wide_ef <= LARGE_EF {
-            let links = self.graph.links();
-            let found = &mut scratch.found;
-            scratch.walk.nearest(target, &links, 0, start, wide_ef, found);
-            self.rerank(true, scratch, best);
-        }
-        if !best.is_full() && self.walk_wanted(target, start, scratch) {
-            best.reset(self.k);
-            // Rows far from the query differ by less than their codes tell apart.
-            let far = scratch.found.len() > 4 * self.ef;
-            let more = if far { SCAN_SHARE * self.k + SCAN_MORE } else { 0 };
-            Search { reranked: self.reranked.max(more), ..*self }.rerank(true, scratch, best);
+        let plan = Plan {
+            rows: self.graph.vectors.rows(),
+            live: self.live_count,
+            ef: self.ef,
+            coded,
+            sketched: coded && self.live.is_some() && self.graph.sketches.is_some(),
+        };
+        let mut way = plan.way(1.0);
+        if way != Way::Scan {
+            let start = self.descend(target, entry, &mut scratch.walk);
+            if plan.needs_near() {
+                way = plan.way(self.starts(start.row(), &mut scratch.rows));
+            }
+            match way {
+                Way::WalkAll(ef) => {
+                    let links = self.graph.links();
+                    let found = &mut scratch.found;
+                    scratch.walk.nearest(target, &links, 0, start, ef, found);
+                    self.rerank(true, self.reranked, scratch, best);
+                }
+                Way::WalkLive(ef) => self.walk_live(target, ef, scratch, best),
+                Way::Sketches(wanted) => self.scan_sketches(target, wanted, scratch, best),
+                Way::Scan => {}
+            }
         }
         if !best.is_full() {
             self.scan(target, coded, scratch, best);
@@ -200,16 +193,19 @@ impl Search<'_> {
     fn scan(&self, target: &impl Target, coded: bool, scratch: &mut Scratch, best: &mut TopK) {
         best.reset(self.k);
         if coded && self.live_count > FEW {
-            // Rows far from the query differ by less than their codes tell apart.
-            let wider =
-                Search { reranked: self.reranked.max(SCAN_SHARE * self.k + SCAN_MORE), ..*self };
-            wider.scan_codes(target, scratch);
-            wider.rerank(false, scratch, best);
+            self.scan_codes(target, scratch);
+            self.rerank(false, self.scanned(), scratch, best);
         } else {
             scan(&[self.query], self.graph.vectors.rows(), self.live, &mut |_, scored| {
                 best.push(scored);
             });
         }
+    }
+
+    /// The most candidates of a scan that get exact scores: rows far from the query differ by less than
+    /// their codes tell apart.
+    fn scanned(&self) -> usize {
+        self.reranked.max(SCAN_SHARE * self.k + SCAN_MORE)
     }
 
     fn descend(&self, target: &impl Target, entry: u32, walk: &mut Walk) -> Scored {
@@ -222,37 +218,71 @@ impl Search<'_> {
         nearest
     }
 
-    /// Walks among live rows, into `scratch.found`; false where comparing with all of them is better.
-    fn walk_wanted(&self, target: &impl Target, start: Scored, scratch: &mut Scratch) -> bool {
+    /// Walks among live rows, from those that [`Self::starts`] has found.
+    fn walk_live(&self, target: &impl Target, ef: usize, scratch: &mut Scratch, best: &mut TopK) {
         let links = self.graph.links();
         let groups = self.graph.duplicates.view();
         let rows_at = self.graph.rows_at.as_slice();
         let wanted =
             |place| self.live.is_none_or(|live| groups.any_live(row_at(rows_at, place), live));
         let Scratch { walk, found, rows, .. } = scratch;
-        let near = self.starts(start.row(), rows);
-        let lonely = near < self.share() / LONELY;
-        if lonely && self.live_count <= SCANNED {
-            return false;
-        }
-        let far = if lonely { FAR } else { 1.0 };
-        let ef = self.wanted_ef(far);
         walk.nearest_wanted(target, &links, rows, ef, wanted, found);
-        true
+        // Rows far from the query differ by less than their codes tell apart.
+        let far = scratch.found.len() > 4 * self.ef;
+        let most = if far { self.scanned() } else { self.reranked };
+        self.rerank(true, most, scratch, best);
     }
 
-    /// The share of live rows.
-    fn share(&self) -> f64 {
-        self.live_count as f64 / self.graph.vectors.rows().max(1) as f64
-    }
-
-    /// How many candidates a walk among live rows keeps. Fewer of a row's neighbours are walked on, and
-    /// those that are may be a detour away. Where the rows next to the query are not live, the best
-    /// live ones lie in all directions from it, and a walk comes by them that looks `far` around.
-    #[expect(clippy::cast_possible_truncation, reason = "float to integer casts saturate")]
-    #[expect(clippy::cast_sign_loss, reason = "shares are positive")]
-    fn wanted_ef(&self, far: f64) -> usize {
-        (self.ef as f64 * (1.5 + DETOUR / self.share()) * far) as usize
+    /// Compares with the live rows of the best sketches, by code: with twice as many as long as those
+    /// bring better rows.
+    fn scan_sketches(
+        &self,
+        target: &impl Target,
+        (least, most): (usize, usize),
+        scratch: &mut Scratch,
+        best: &mut TopK,
+    ) {
+        let (Some(sketches), Some(live)) = (&self.graph.sketches, self.live) else {
+            return;
+        };
+        let metric = self.graph.metric;
+        let most = most.max(32 * self.k);
+        let mut floats = std::mem::take(&mut scratch.floats);
+        widen(metric, self.vector, &mut floats);
+        let lives = (live, self.graph.vectors.rows());
+        let Scratch { collector, sketch_buffers, .. } = scratch;
+        sketches.scan(metric, &floats, lives, most, collector, sketch_buffers);
+        scratch.floats = floats;
+        let places = self.graph.places.as_slice();
+        let mut wide = reuse(&mut scratch.wide, self.scanned());
+        let mut near = reuse(&mut scratch.near, self.k);
+        let Scratch { collector, rows, distances, .. } = scratch;
+        let (mut done, mut next) = (0, least.max(8 * self.k));
+        while done < collector.rows().len() {
+            let batch = &collector.rows()[done..next.min(collector.rows().len())];
+            rows.clear();
+            rows.extend(batch.iter().map(|&row| {
+                let place = places.get(row as usize).copied().unwrap_or(row);
+                target.prefetch(place);
+                place
+            }));
+            distances.resize(rows.len(), 0.0);
+            target.distances(rows, distances);
+            let mut better = 0;
+            for (&place, &distance) in rows.iter().zip(&*distances) {
+                let scored = Scored::new(distance, place);
+                wide.push(scored);
+                better += usize::from(near.push(scored));
+            }
+            done += batch.len();
+            if better <= self.k / 32 {
+                break;
+            }
+            next = 2 * done;
+        }
+        wide.drain_sorted(&mut scratch.found);
+        (scratch.wide, scratch.near) = (Some(wide), Some(near));
+        self.rerank(false, self.scanned(), scratch, best);
     }
 
     /// Where a walk among live rows starts: where the levels lead, what is next to that, and some live
@@ -288,34 +318,43 @@ impl Search<'_> {
     }
 
     /// Computes the exact scores of the best live rows of `scratch.found`, and, where they are rows
-    /// of the graph, of those that they stand for.
-    fn rerank(&self, linked: bool, scratch: &mut Scratch, best: &mut TopK) {
+    /// of the graph, of those that they stand for: of `reranked`, and of a few more as long as those
+    /// are among the best, up to `most`.
+    fn rerank(&self, linked: bool, most: usize, scratch: &mut Scratch, best: &mut TopK) {
         let groups = self.graph.duplicates.view();
         let Scratch { found, rows, distances, .. } = scratch;
         let rows_at = self.graph.rows_at.as_slice();
-        rows.clear();
-        for row in found.iter().map(|scored| row_at(rows_at, scored.row())) {
-            if rows.len() >= self.reranked {
+        let mut found = found.iter().map(|scored| row_at(rows_at, scored.row()));
+        let (mut done, mut batch) = (0, self.reranked);
+        while done < most {
+            rows.clear();
+            for row in found.by_ref() {
+                if self.is_live(row) {
+                    rows.push(row);
+                }
+                if linked && !groups.is_empty() {
+                    rows.extend(groups.others(row).iter().filter(|&&other| self.is_live(other)));
+                }
+                if rows.len() >= batch {
+                    break;
+                }
+            }
+            distances.resize(rows.len(), 0.0);
+            self.query.gather(rows, distances);
+            let better = rows.iter().zip(&*distances);
+            let better = better.filter(|&(&row, &distance)| best.push(Scored::new(distance, row)));
+            if better.count() == 0 || rows.len() < batch {
                 break;
             }
-            if self.is_live(row) {
-                rows.push(row);
-            }
-            if linked && !groups.is_empty() {
-                rows.extend(groups.others(row).iter().filter(|&&other| self.is_live(other)));
-            }
-        }
-        distances.resize(rows.len(), 0.0);
-        self.query.gather(rows, distances);
-        for (&row, &distance) in rows.iter().zip(&*distances) {
-            best.push(Scored::new(distance, row));
+            done += rows.len();
+            batch = (self.k / 2 + 8).min(most.saturating_sub(done));
         }
     }
 
     /// Puts the places of the live rows with the best codes into `scratch.found`, best first.
     fn scan_codes(&self, target: &impl Target, scratch: &mut Scratch) {
         const CHUNK: usize = 256;
-        let mut wide = reuse(&mut scratch.wide, self.reranked);
+        let mut wide = reuse(&mut scratch.wide, self.scanned());
         let rows = &mut scratch.rows;
         scratch.distances.resize(CHUNK, 0.0);
         let mut flush = |rows: &mut Vec<u32>| {

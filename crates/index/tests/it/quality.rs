@@ -58,18 +58,20 @@ fn tight_clusters_that_codes_cannot_tell_apart_are_walked_on_vectors() {
 
 #[test]
 fn filters_of_any_share_keep_recall_also_where_they_follow_the_vectors() {
-    let dim = 48;
-    let rows = 8000;
-    let segment = vectors(clustered(rows, dim, 200, 0.4, 4), dim);
-    let queries = clustered(40, dim, 200, 0.4, 4);
-    let index = built(IndexType::AutoIndex, MetricType::Cosine, &segment, 2).into_index();
-    for percent in [99, 90, 70, 40, 20, 5, 1] {
-        let scattered = Bitset::from_bools((0..rows).map(|row| row * 7919 % 100 < percent));
-        // Rows of a cluster are live together, so for most queries nothing near is live.
-        let together = Bitset::from_bools((0..rows).map(|row| row % 200 < percent * 2));
-        for (name, live) in [("scattered", scattered), ("together", together)] {
-            let share = recall(&*index, &segment, &queries, 64, Some(&live));
-            assert!(share >= 0.93, "{name} {percent} %: {share}");
+    // Of more dimensions than sketches have directions, lengths matter as well.
+    for (dim, metric) in [(48, MetricType::Cosine), (160, MetricType::L2), (48, MetricType::Ip)] {
+        let rows = 8000;
+        let segment = vectors(clustered(rows, dim, 200, 0.4, 4), dim);
+        let queries = clustered(40, dim, 200, 0.4, 4);
+        let index = built(IndexType::AutoIndex, metric, &segment, 2).into_index();
+        for percent in [99, 90, 70, 40, 20, 5, 1] {
+            let scattered = Bitset::from_bools((0..rows).map(|row| row * 7919 % 100 < percent));
+            // Rows of a cluster are live together, so for most queries nothing near is live.
+            let together = Bitset::from_bools((0..rows).map(|row| row % 200 < percent * 2));
+            for (name, live) in [("scattered", scattered), ("together", together)] {
+                let share = recall(&*index, &segment, &queries, 64, Some(&live));
+                assert!(share >= 0.93, "{metric} {name} {percent} %: {share}");
+            }
         }
     }
 }

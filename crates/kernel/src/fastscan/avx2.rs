@@ -60,16 +60,18 @@ fn put(pairs: __m256i, odd: __m256i, out: &mut [u16]) {
 /// See [`super::Within`].
 #[target_feature(enable = "avx2,fma")]
 #[expect(clippy::cast_possible_wrap, clippy::cast_sign_loss, reason = "bits, not numbers")]
-pub(crate) fn within(sums: &[u16; BLOCK], bound: u16) -> u32 {
+pub(crate) fn within(sums: &[u16], bound: u16, masks: &mut [u32]) {
     let bound = _mm256_set1_epi16(bound as i16);
-    // SAFETY: sums has 32 elements of 16 bits.
-    let (a, b) = unsafe {
-        let a = _mm256_loadu_si256(sums.as_ptr().cast());
-        (a, _mm256_loadu_si256(sums.as_ptr().add(16).cast()))
-    };
-    let most = |v| _mm256_cmpeq_epi16(_mm256_max_epu16(v, bound), bound);
-    let bytes = _mm256_packs_epi16(most(a), most(b));
-    _mm256_movemask_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(bytes)) as u32
+    for (sums, mask) in sums.as_chunks::<BLOCK>().0.iter().zip(masks) {
+        // SAFETY: sums has 32 elements of 16 bits.
+        let (a, b) = unsafe {
+            let a = _mm256_loadu_si256(sums.as_ptr().cast());
+            (a, _mm256_loadu_si256(sums.as_ptr().add(16).cast()))
+        };
+        let most = |v| _mm256_cmpeq_epi16(_mm256_max_epu16(v, bound), bound);
+        let bytes = _mm256_packs_epi16(most(a), most(b));
+        *mask = _mm256_movemask_epi8(_mm256_permute4x64_epi64::<0b11_01_10_00>(bytes)) as u32;
+    }
 }
 
 /// See [`super::Quantise`].

@@ -140,8 +140,11 @@ fn wide_blocks<const N: usize>(tables: &[u8], blocks: [&[u8]; N], out: &mut [u16
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni,fma")]
 #[expect(clippy::cast_possible_wrap, reason = "bits, not a number")]
-fn within(sums: &[u16; BLOCK], bound: u16) -> u32 {
-    // SAFETY: sums has 32 elements of 16 bits.
-    let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) };
-    _mm512_cmple_epu16_mask(sums, _mm512_set1_epi16(bound as i16))
+fn within(sums: &[u16], bound: u16, masks: &mut [u32]) {
+    let bound = _mm512_set1_epi16(bound as i16);
+    for (sums, mask) in sums.as_chunks::<BLOCK>().0.iter().zip(masks) {
+        // SAFETY: sums has 32 elements of 16 bits.
+        let sums = unsafe { _mm512_loadu_si512(sums.as_ptr().cast()) };
+        *mask = _mm512_cmple_epu16_mask(sums, bound);
+    }
 }

@@ -37,8 +37,8 @@ pub const ENTRIES: usize = 16;
 pub(crate) type Scan = unsafe fn(tables: &[u8], blocks: &[u8], out: &mut [u16]);
 /// Sums of every row of `blocks`, `[blocks][parts][64]`, by `tables`, `[parts][256]`.
 pub(crate) type WideScan = unsafe fn(tables: &[u8], blocks: &[u8], out: &mut [u16]);
-/// Which of 32 sums are at most `bound`.
-pub(crate) type Within = unsafe fn(sums: &[u16; BLOCK], bound: u16) -> u32;
+/// Which of 32 sums for each of `masks` are at most `bound`.
+pub(crate) type Within = unsafe fn(sums: &[u16], bound: u16, masks: &mut [u32]);
 
 /// Rounds tables of so many entries to bytes, of which there are at least as many; see
 /// [`quantise_tables`]. One piece of code, so that bits are the same, compiled for each level.
@@ -120,17 +120,19 @@ fn scan_with(table: &Kernels, tables: &[u8], blocks: &[u8], out: &mut [u16]) {
     unsafe { (table.fastscan.scan)(tables, blocks, out) }
 }
 
-/// Which of the [`BLOCK`] sums of a block are at most `bound`: bit `i` is row `i`.
+/// Which of the sums are at most `bound`: of each block's [`BLOCK`] sums, bit `i` of its mask is row
+/// `i`. Panics where `sums` and `masks` disagree.
 #[inline]
-pub fn within(sums: &[u16; BLOCK], bound: u16) -> u32 {
-    within_with(kernels(), sums, bound)
+pub fn within(sums: &[u16], bound: u16, masks: &mut [u32]) {
+    within_with(kernels(), sums, bound, masks);
 }
 
 #[inline(always)]
 #[expect(unsafe_code, reason = "calls through the table of kernels")]
-fn within_with(table: &Kernels, sums: &[u16; BLOCK], bound: u16) -> u32 {
-    // SAFETY: the table was chosen for this CPU.
-    unsafe { (table.fastscan.within)(sums, bound) }
+fn within_with(table: &Kernels, sums: &[u16], bound: u16, masks: &mut [u32]) {
+    assert_eq!(sums.len(), masks.len() * BLOCK, "sums and masks disagree");
+    // SAFETY: the table was chosen for this CPU, and the lengths fit each other.
+    unsafe { (table.fastscan.within)(sums, bound, masks) }
 }
 
 #[cfg(test)]

@@ -36,7 +36,8 @@ pub(crate) fn wide_scan(tables: &[u8], blocks: &[u8], out: &mut [u16]) {
 }
 
 /// See [`super::Within`].
-#[inline(always)]
-pub(crate) fn within(sums: &[u16; BLOCK], bound: u16) -> u32 {
-    sums.iter().rev().fold(0, |bits, &sum| bits << 1 | u32::from(sum <= bound))
+pub(crate) fn within(sums: &[u16], bound: u16, masks: &mut [u32]) {
+    for (sums, mask) in sums.as_chunks::<BLOCK>().0.iter().zip(masks) {
+        *mask = sums.iter().rev().fold(0, |bits, &sum| bits << 1 | u32::from(sum <= bound));
+    }
 }
