@@ -32,6 +32,7 @@ pub mod binary;
 pub mod bitset;
 pub mod distance;
 pub mod fastscan;
+pub mod impacts;
 pub mod levels;
 pub mod lvq4;
 pub mod many;

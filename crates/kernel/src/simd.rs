@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use half::{bf16, f16};
 
 use crate::fastscan::{self, FastScanKernels};
+use crate::impacts::{self, ImpactKernels};
 use crate::levels;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 use crate::many;
@@ -124,6 +125,7 @@ pub(crate) struct Kernels {
     pub(crate) equal: EqualElements,
     pub(crate) many: Option<ManyKernels>,
     pub(crate) fastscan: FastScanKernels,
+    pub(crate) impacts: ImpactKernels,
     pub(crate) short: ShortKernels,
     pub(crate) planes: PlanesKernels,
     pub(crate) levels: levels::Encode,
@@ -150,6 +152,7 @@ static PORTABLE: Kernels = Kernels {
     equal: portable::equal,
     many: None,
     fastscan: fastscan::portable::KERNELS,
+    impacts: impacts::portable::KERNELS,
     short: short_codes::portable::KERNELS,
     planes: rabitq::portable::KERNELS,
     levels: levels::portable,
@@ -177,6 +180,7 @@ static AVX2: Kernels = Kernels {
     equal: crate::avx2_narrow::equal,
     many: Some(many::avx2::KERNELS),
     fastscan: fastscan::avx2::KERNELS,
+    impacts: impacts::avx2::KERNELS,
     short: short_codes::avx2::KERNELS,
     planes: rabitq::avx2::KERNELS,
     levels: levels::avx2,
@@ -204,6 +208,7 @@ static AVX512: Kernels = Kernels {
     equal: crate::avx512_narrow::equal,
     many: Some(many::avx512::KERNELS),
     fastscan: fastscan::avx512::KERNELS,
+    impacts: impacts::avx512::KERNELS,
     short: short_codes::avx512::KERNELS,
     planes: rabitq::avx2::KERNELS,
     levels: levels::avx2,
@@ -246,6 +251,7 @@ static NEON: Kernels = Kernels {
     overlap: crate::neon::overlap,
     many: Some(many::neon::KERNELS),
     fastscan: fastscan::neon::KERNELS,
+    impacts: impacts::portable::KERNELS,
     ..PORTABLE
 };
 

@@ -21,7 +21,7 @@ use milvus_kernel::{Bitset, Scored, TopK, prefetch, sparse};
 use crate::brute::row_number;
 use crate::container::{Container, Tag};
 use crate::error::OpenError;
-use crate::inverted::Inverted;
+use crate::inverted::{Inverted, WHOLE};
 use crate::section::Section;
 use crate::vectors::VectorData;
 
@@ -33,8 +33,6 @@ const ORDER: Tag = *b"order   ";
 
 /// A list that reaches into one of so many blocks has an entry for every block.
 const DENSE: usize = 3;
-/// A list's largest value as a byte.
-const WHOLE: f32 = 255.0;
 /// The share of all bounds that sums in single precision may be off.
 const SLACK: f32 = 1e-5;
 /// Rows of a block, at the least and at the most.
@@ -186,7 +184,7 @@ impl Blocks {
 
 /// A share of `WHOLE` as a byte that is no smaller.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "such casts saturate")]
-fn rounded_up(share: f32) -> u8 {
+pub(super) fn rounded_up(share: f32) -> u8 {
     // A little more, for the rounding of the share itself; what is no number counts as the whole.
     if share.is_nan() { u8::MAX } else { (share * (1.0 + 1e-6)).ceil() as u8 }
 }

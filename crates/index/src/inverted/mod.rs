@@ -1,8 +1,9 @@
 //! SPARSE_INVERTED_INDEX: for each dimension the rows that have it, searched exactly.
 //!
-//! Lists are searched one after another (`taat`, where `inverted_index_algo` is `TAAT_NAIVE`), or in
-//! blocks of rows by what these can hold (`blocks`), which all other names of Milvus's stand for. Both
-//! find the exact best rows and give them the same scores, to the bit.
+//! Lists are added up in windows of rows by what each row can score at the most (`windows`), or, where
+//! `inverted_index_algo` is one of the block-max names, in blocks of rows by what these can hold
+//! (`blocks`). Both find the exact best rows and give them the same scores, to the bit. Weights below 0
+//! and files from before there were windows are searched list after list (`taat`).
 //! `drop_ratio_search` leaves the smallest values of a query out; scores are then those of what is left
 //! of it.
 //!
@@ -13,6 +14,7 @@
 //! | `postrows`, `postvals` | u32, f32 × N | rows of each dimension, ascending, and their values |
 //! | `order` | u32 × rows | where there are blocks: the row that each number in `postrows` stands for |
 //! | `most`, `least` | f32 × D | the largest and smallest value of each dimension |
+//! | `impacts`, `dense` | u8 × N, u8 × rows × lists | see `windows` |
 //! | `blklists` | u32 × D | where each dimension's blocks end in the next three |
 //! | `blocks`, `blkstart`, `blkmost` | u32, u32, u8 × B | see `blocks` |
 //!
@@ -21,6 +23,7 @@
 
 mod blocks;
 mod taat;
+mod windows;
 
 use std::io;
 
@@ -41,6 +44,7 @@ use crate::vector_index::{Hit, VectorIndex};
 use crate::vectors::{VectorData, VectorRef};
 
 use blocks::Blocks;
+use windows::Windows;
 
 const DIMS: Tag = *b"dims    ";
 const ENDS: Tag = *b"postends";
@@ -53,6 +57,8 @@ const LEAST: Tag = *b"least   ";
 const ALGO: &str = "algo";
 const BLOCK: &str = "block";
 
+/// The largest impact: a list's largest value as a byte.
+const WHOLE: f32 = 255.0;
 /// With fewer than one live row in so many, live rows are compared one by one.
 const FEW_LIVE: usize = 32;
 
@@ -70,7 +76,9 @@ pub(crate) struct Inverted {
 
 /// How the lists are searched.
 enum Search {
+    /// One after another; of files from before there were windows.
     Lists,
+    Windows(Windows),
     Blocks(Blocks),
 }
 
@@ -84,7 +92,7 @@ impl Inverted {
     pub(crate) fn build(index_type: IndexType, params: &SparseParams, vectors: VectorData) -> Self {
         let order = match params.algo {
             SparseAlgo::Blocks => blocks::order(&vectors),
-            SparseAlgo::Lists => (0..vectors.rows()).map(row_number).collect(),
+            SparseAlgo::Windows => (0..vectors.rows()).map(row_number).collect(),
         };
         let mut postings: Vec<(u32, u32, f32)> = Vec::with_capacity(vectors.bytes() / sparse::PAIR);
         for (place, &row) in (0..).zip(&order) {
@@ -116,7 +124,9 @@ impl Inverted {
             search: Search::Lists,
         };
         drop(postings);
-        if params.algo == SparseAlgo::Blocks {
+        if params.algo == SparseAlgo::Windows {
+            built.search = Search::Windows(Windows::build(&built));
+        } else {
             let rows = blocks::rows_of(params.block);
             built.search = Search::Blocks(Blocks::build(&built, rows, order));
         }
@@ -143,6 +153,9 @@ impl Inverted {
         };
         opened.check()?;
         match find(&container.header.params, ALGO) {
+            None if Windows::are_in(container) => {
+                opened.search = Search::Windows(Windows::open(container, &opened)?);
+            }
             None => {}
             Some("blocks") => {
                 let rows = container.header.number(BLOCK)?;
@@ -229,6 +242,11 @@ impl VectorIndex for Inverted {
         }
         let top = match &self.search {
             Search::Lists => taat::search(self, query.bytes(), k, live),
+            Search::Windows(windows) => {
+                let query = query.bytes();
+                windows::search(self, windows, (query, &comparer), k, live)
+                    .unwrap_or_else(|| taat::search(self, query, k, live))
+            }
             Search::Blocks(blocks) => blocks::search(self, blocks, query.bytes(), k, live),
         };
         out.clear();
@@ -273,7 +291,11 @@ impl VectorIndex for Inverted {
             + self.values.bytes()
             + self.most.bytes()
             + self.least.bytes()
-            + if let Search::Blocks(blocks) = &self.search { blocks.bytes() } else { 0 }
+            + match &self.search {
+                Search::Lists => 0,
+                Search::Windows(windows) => windows.bytes(),
+                Search::Blocks(blocks) => blocks.bytes(),
+            }
     }
 
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {
@@ -288,6 +310,7 @@ impl VectorIndex for Inverted {
         ];
         match &self.search {
             Search::Lists => {}
+            Search::Windows(windows) => sections.extend(windows.sections()),
             Search::Blocks(blocks) => {
                 params.push(KeyValue::new(ALGO, "blocks"));
                 params.push(KeyValue::new(BLOCK, blocks.rows.to_string()));

@@ -1,6 +1,6 @@
 //! List after list: every posting of the query's dimensions is added to its row's sum.
 //!
-//! What other ways to search are measured against. Sums are made in the order of the dimensions, so
+//! For what other ways to search have no bounds for. Sums are made in the order of the dimensions, so
 //! scores have the bits of a comparison row by row.
 
 use milvus_kernel::{Bitset, Scored, TopK, sparse};

@@ -46,6 +46,13 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
         DataType::SparseFloatVector,
         0,
     ),
+    (
+        "sparse_ip_windows",
+        IndexType::SparseInvertedIndex,
+        MetricType::Ip,
+        DataType::SparseFloatVector,
+        0,
+    ),
     ("sparse_ip", IndexType::SparseInvertedIndex, MetricType::Ip, DataType::SparseFloatVector, 0),
 ];
 

@@ -15,10 +15,11 @@ const CODECS: &[&str] = &["block_streamvbyte", "block_maskedvbyte"];
 /// How posting lists are searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SparseAlgo {
-    /// `TAAT_NAIVE`: list after list, a sum for each row.
-    Lists,
-    /// All other names, and where none is named: blocks of rows, the most promising first; those that
-    /// cannot matter are skipped.
+    /// `TAAT_NAIVE`, `DAAT_WAND`, `DAAT_MAXSCORE`, `SINDI`, and where none is named: windows of rows, what
+    /// each row can score at the most added up from bytes; the few that matter get exact scores.
+    Windows,
+    /// `BLOCK_MAX_WAND`, `BLOCK_MAX_MAXSCORE`: blocks of rows, the most promising first; those that cannot
+    /// matter are skipped.
     Blocks,
 }
 
@@ -33,7 +34,7 @@ pub struct SparseParams {
 
 impl Default for SparseParams {
     fn default() -> Self {
-        Self { algo: SparseAlgo::Blocks, block: 128 }
+        Self { algo: SparseAlgo::Windows, block: 128 }
     }
 }
 
@@ -48,7 +49,7 @@ pub(super) fn sparse(params: Created<'_>) -> Result<BuildKind, IndexParamError> 
     let block = params.number("block_max_block_size", default.block, 1, I32_MAX)?;
     params.number("sindi_window_size", 65535, 1024, 65535)?;
     let algo = match params.text("inverted_index_algo") {
-        Some("TAAT_NAIVE") => SparseAlgo::Lists,
+        Some("BLOCK_MAX_WAND" | "BLOCK_MAX_MAXSCORE") => SparseAlgo::Blocks,
         _ => default.algo,
     };
     Ok(BuildKind::Sparse(SparseParams { algo, block }))

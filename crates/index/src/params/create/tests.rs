@@ -206,10 +206,10 @@ fn each_index_reads_its_own_parameters() {
         BuildKind::Ivf(IvfParams { nlist: 64, codes })
     );
     for (algo, want) in [
-        ("TAAT_NAIVE", SparseAlgo::Lists),
-        ("DAAT_WAND", SparseAlgo::Blocks),
+        ("TAAT_NAIVE", SparseAlgo::Windows),
+        ("DAAT_WAND", SparseAlgo::Windows),
         ("BLOCK_MAX_WAND", SparseAlgo::Blocks),
-        ("", SparseAlgo::Blocks),
+        ("", SparseAlgo::Windows),
     ] {
         let pairs = [
             ("metric_type", "IP"),
