@@ -31,8 +31,9 @@ const LINE: usize = 64;
 const MOST_FIT: f64 = 0.85;
 /// Rows that means are taken of.
 const SAMPLED: usize = 1 << 13;
-/// Bytes that product codes keep for a row besides its names.
-const NORM: usize = 4;
+/// Bits of a dimension that leave no more doubt than others, and how much there may be.
+const SURE: f64 = 4.0;
+const MOST_DOUBT: f64 = 4.0;
 /// Rows between two looks at whether to stop.
 const BATCH: usize = 1024;
 
@@ -60,15 +61,16 @@ fn four_stride(width: usize, budget: usize) -> Option<usize> {
     (lvq4::capacity(stride) as f64 >= MOST_FIT * width as f64).then_some(stride)
 }
 
-/// Parts of product codes of `dim` dimensions within `budget` bytes.
+/// Parts of product codes of `dim` dimensions within `budget` bytes; the last may have fewer
+/// dimensions than the others.
 fn parts(dim: usize, budget: usize) -> usize {
-    let most = budget.saturating_sub(NORM).clamp(1, dim.max(1));
-    (1..=most).rev().find(|&parts| dim.is_multiple_of(parts)).unwrap_or(1)
+    let most = budget.clamp(1, dim.max(1));
+    dim.div_ceil(dim.div_ceil(most).max(1)).max(1)
 }
 
 /// Bytes of a row's code within `budget` bytes.
 pub(super) fn row_bytes(dim: usize, width: usize, budget: usize) -> usize {
-    four_stride(width, budget).unwrap_or_else(|| parts(dim, budget) + NORM)
+    four_stride(width, budget).unwrap_or_else(|| parts(dim, budget))
 }
 
 /// A mean of the points, and the dimensions that differ most from it, `most` of them.
@@ -207,6 +209,17 @@ impl Codes {
             rows: container.section(CODES, stride.saturating_mul(vectors.rows()))?,
             stride,
         })
+    }
+
+    /// How many times as many nodes as otherwise are worth reading, since codes of few bits for each
+    /// of `dim` dimensions leave more rows that may be near.
+    pub(super) fn doubt(&self, dim: usize) -> f64 {
+        match self {
+            Self::Four { .. } => 1.0,
+            Self::Product(product) => {
+                (SURE * dim as f64 / product.bits() as f64).clamp(1.0, MOST_DOUBT)
+            }
+        }
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -17,7 +17,7 @@ pub(crate) mod lean;
 mod links;
 pub(crate) mod order;
 mod search;
-mod short;
+pub(crate) mod short;
 pub(crate) mod space;
 mod walk;
 
