@@ -31,9 +31,11 @@ const LINE: usize = 64;
 const MOST_FIT: f64 = 0.85;
 /// Rows that means are taken of.
 const SAMPLED: usize = 1 << 13;
-/// Bits of a dimension that leave no more doubt than others, and how much there may be.
+/// Bits of a dimension that leave no more doubt than others; how many times as many nodes are read
+/// in doubt at the most, and how many at the least.
 const SURE: f64 = 4.0;
-const MOST_DOUBT: f64 = 4.0;
+const MOST_DOUBT: f64 = 6.0;
+const LEAST_IN_DOUBT: usize = 128;
 /// Rows between two looks at whether to stop.
 const BATCH: usize = 1024;
 
@@ -211,15 +213,16 @@ impl Codes {
         })
     }
 
-    /// How many times as many nodes as otherwise are worth reading, since codes of few bits for each
-    /// of `dim` dimensions leave more rows that may be near.
-    pub(super) fn doubt(&self, dim: usize) -> f64 {
-        match self {
-            Self::Four { .. } => 1.0,
-            Self::Product(product) => {
-                (SURE * dim as f64 / product.bits() as f64).clamp(1.0, MOST_DOUBT)
-            }
+    /// How many nodes are worth reading where `list` are with codes of four bits for each of `dim`
+    /// dimensions: shorter codes leave more rows that may be near.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    pub(super) fn list(&self, list: usize, dim: usize) -> usize {
+        let Self::Product(product) = self else { return list };
+        let doubt = SURE * dim as f64 / product.bits().max(1) as f64;
+        if doubt <= 1.0 {
+            return list;
         }
+        ((list as f64 * (doubt * doubt).min(MOST_DOUBT)) as usize).max(LEAST_IN_DOUBT)
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -127,7 +127,7 @@ mod tests {
         floats[1234 * dim + 7] = f32::NAN;
         assert_eq!(found(floats.clone(), dim), [5, 700, 1234]);
         // No more than one in 256 rows, those that stray most.
-        (1500..1600).for_each(|row| floats[row * dim] = 1e3);
+        (1500..1520).for_each(|row| floats[row * dim] = 1e3);
         assert_eq!(found(floats, dim), [5, 700, 1234, 1500, 1501, 1502, 1503]);
         assert_eq!(found(vec![1.0; 4000], 4), []);
     }
