@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use milvus_kernel::short_codes::{Layout, Width};
-use milvus_kernel::{TopK, distance, fastscan, sq8};
+use milvus_kernel::{Scored, TopK, distance, fastscan, sq8};
 
 use super::blocks::{Lists, ProductLists, ProductListsQuery};
 use super::kmeans::{Centroids, in_parts, mean_of, widen};
@@ -15,7 +15,6 @@ use super::planes::{self, Planes};
 use super::signs::{Signs, SignsQuery, encode, padded, parts};
 use crate::brute::row_number;
 use crate::graph::codes::{Coder, good_enough};
-use crate::graph::order::in_order;
 use crate::graph::short::{Short, ShortTarget};
 use crate::graph::space::{CodeSpace, factor};
 use crate::params::IvfCodes;
@@ -166,11 +165,11 @@ impl Codes {
 }
 
 impl CodedQuery<'_> {
-    /// Offers the live rows of `list` to `top`, by roughly their distance.
+    /// Offers the live rows of `list` to `top`, by roughly their distance. `few` says that not many are.
     pub(super) fn scan(
         &self,
         (lists, centroids, list): (&Lists<'_>, &Centroids, usize),
-        is_live: impl Fn(u32) -> bool,
+        (is_live, few): (impl Fn(u32) -> bool, bool),
         top: &mut TopK,
     ) {
         match self {
@@ -178,6 +177,18 @@ impl CodedQuery<'_> {
                 let (factor, bias) = (factor(*metric), centroids.bias(*metric, list));
                 let range = lists.range(list);
                 let mut distances = [0.0; CHUNK];
+                if few {
+                    let live = |place: &usize| is_live(lists.rows[*place]);
+                    let places: Vec<u32> = range.filter(live).map(row_number).collect();
+                    for places in places.chunks(CHUNK) {
+                        let distances = &mut distances[..places.len()];
+                        sq8::gather(row, codes, places, factor, distances);
+                        for (&place, &distance) in places.iter().zip(&*distances) {
+                            top.push(Scored::new(distance + bias, lists.rows[place as usize]));
+                        }
+                    }
+                    return;
+                }
                 let codes = &codes[range.start * row.len()..range.end * row.len()];
                 let chunks = codes.chunks(CHUNK * row.len());
                 for (codes, rows) in chunks.zip(lists.rows[range].chunks(CHUNK)) {
@@ -231,8 +242,11 @@ fn vectors_or_codes(
     let rows = encode_sq8(metric, &mean, vectors, &all, (threads, cancel));
     let space = CodeSpace { codes: &rows, stride, factor: factor(metric) };
     if !cancel.load(Relaxed) && good_enough(&space, metric, vectors, CANDIDATES) {
-        let rows = in_order(&rows, stride, order);
-        return Codes::Sq8 { mean: mean.into(), rows: rows.into() };
+        let mut listed = Vec::with_capacity(rows.len());
+        for &row in order {
+            listed.extend_from_slice(&rows[row as usize * stride..][..stride]);
+        }
+        return Codes::Sq8 { mean: mean.into(), rows: listed.into() };
     }
     Codes::None
 }

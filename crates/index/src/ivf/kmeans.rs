@@ -202,7 +202,7 @@ impl Centroids {
                         bit_distances(metric, row, bytes.as_slice(), *width, &mut distances);
                         nearest(&distances)
                     };
-                    let stopped = |row: &usize| row % TILE == 0 && cancel.load(Relaxed);
+                    let stopped = |row: &usize| row.is_multiple_of(TILE) && cancel.load(Relaxed);
                     let mut found: Vec<u32> =
                         range.clone().take_while(|row| !stopped(row)).map(list).collect();
                     found.resize(range.len(), 0);

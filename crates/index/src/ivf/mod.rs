@@ -78,6 +78,7 @@ pub(crate) fn estimate_bytes(params: &IvfParams, rows: usize, dim: usize) -> u64
 fn coding_bytes(codes: IvfCodes, rows: usize, dim: usize) -> usize {
     let scalar = |width| rows * Layout::new(width, dim).stride() * 2;
     match codes {
+        // Rows are numbered to find out whether codes are good enough.
         IvfCodes::Vectors => rows * (sq8::stride(dim) * 2 + 4),
         IvfCodes::Scalar(4) => scalar(Width::Four),
         IvfCodes::Scalar(6) => scalar(Width::Six),

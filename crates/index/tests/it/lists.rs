@@ -1,4 +1,5 @@
 //! Lists around centroids: rows far from all others, codes of the bits asked for, filters, progress.
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
