@@ -39,6 +39,8 @@ index_types! {
     IvfPq = "IVF_PQ",
     /// Lists around centroids, of codes with few bits.
     IvfRabitq = "IVF_RABITQ",
+    /// The same, by the name of its register scans; all of ours are.
+    IvfRabitqFastScan = "IVF_RABITQ_FASTSCAN",
     /// Lists around centroids, of codes, re-ranked.
     Scann = "SCANN",
     /// A hierarchical navigable small-world graph.
@@ -51,6 +53,8 @@ index_types! {
     HnswPrq = "HNSW_PRQ",
     /// A graph in a mapped file.
     DiskAnn = "DISKANN",
+    /// The same, by the name of a form that keeps less in memory.
+    Aisaq = "AISAQ",
     /// Posting lists, for sparse vectors.
     SparseInvertedIndex = "SPARSE_INVERTED_INDEX",
     /// The old name of `SPARSE_INVERTED_INDEX`.
@@ -129,7 +133,7 @@ mod tests {
             assert!(IndexType::is_milvus_name(index_type.name()));
         }
         assert_eq!(IndexType::parse("hnsw"), None);
-        assert_eq!(IndexType::parse("AISAQ"), None);
-        assert!(IndexType::is_milvus_name("AISAQ") && !IndexType::is_milvus_name("LSM"));
+        assert_eq!(IndexType::parse("SVS_FLAT"), None);
+        assert!(IndexType::is_milvus_name("SVS_FLAT") && !IndexType::is_milvus_name("LSM"));
     }
 }

@@ -107,6 +107,7 @@ pub fn build(
             &params,
             vectors,
             threads,
+            progress,
             cancel,
         )?),
         BuildKind::Annoy(params) => Arc::new(crate::annoy::build(

@@ -255,7 +255,7 @@ fn is_opened(collection: &Collection, entry: &IndexEntry) -> bool {
 
 /// Whether an index is read from its file as it searches.
 fn is_on_disk(entry: &IndexEntry) -> bool {
-    entry.index_type == IndexType::DiskAnn.name()
+    [IndexType::DiskAnn, IndexType::Aisaq].iter().any(|disk| entry.index_type == disk.name())
 }
 
 fn missing(what: &str, entry: &IndexEntry) -> Failure {

@@ -103,12 +103,12 @@ impl Forest {
         }
     }
 
-    /// At least `wanted` live rows near `point`, or all there are, each once, into `found`.
+    /// At least `wanted` rows near `point` for which `counts`, or all there are, each once, into `found`.
     pub(super) fn near(
         &self,
         point: &[f32],
         wanted: usize,
-        live: Option<&Bitset>,
+        counts: impl Fn(u32) -> bool,
         count: usize,
         found: &mut Vec<u32>,
     ) {
@@ -123,7 +123,7 @@ impl Forest {
                 [NO_PLANE, a, b] => {
                     for &row in &rows[a as usize..b as usize] {
                         let at = row as usize;
-                        if !seen.get(at) && live.is_none_or(|live| live.get(at)) {
+                        if !seen.get(at) && counts(row) {
                             seen.set(at);
                             found.push(row);
                         }

@@ -3,7 +3,9 @@
 //! Each of `n_trees` trees holds every row in leaves of up to 128 (`tree`). A search opens the leaves
 //! nearest to the query over all trees until it has seen `search_k` rows (`forest`), and gives those
 //! exact scores. Without `search_k` it sees `n_trees` times `k` rows, and four leaves of each tree at the
-//! least, since fewer would be of no use. Few live rows are compared one by one.
+//! least, since fewer would be of no use. Few live rows are compared one by one. Under COSINE rows of
+//! length 0 are at right angles to everything, which no plane says of them: they do not count among the
+//! rows seen, and the first of them are among the candidates of every search.
 //!
 //! | section | elements | what |
 //! |---|---|---|
@@ -25,7 +27,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use milvus_kernel::{Bitset, Scored, TopK};
 use milvus_types::{DataType, KeyValue, MetricType};
 
-use crate::brute::{range_into, search_into};
+use crate::brute::{range_into, row_number, search_into};
 use crate::compare::{Comparer, inverse_norms, query_of};
 use crate::container::{self, Container, Header, Tag};
 use crate::error::{BuildError, OpenError};
@@ -63,6 +65,8 @@ pub(crate) struct Annoy {
     forest: Forest,
     /// Of all rows where the metric is cosine, else empty.
     inverse_norms: Section<f32>,
+    /// Rows of length 0, where the metric is cosine.
+    zeros: Vec<u32>,
 }
 
 /// Bytes of memory that building takes at its peak, without the vectors.
@@ -108,8 +112,9 @@ pub(crate) fn build(
         return Err(BuildError::Cancelled);
     }
     let forest = Forest::new(trees, rows, width + 1);
-    let inverse_norms = inverse_norms(metric, &vectors).into();
-    Ok(Annoy { index_type, metric, vectors, forest, inverse_norms })
+    let inverse_norms: Section<f32> = inverse_norms(metric, &vectors).into();
+    let zeros = zeros(inverse_norms.as_slice());
+    Ok(Annoy { index_type, metric, vectors, forest, inverse_norms, zeros })
 }
 
 /// Opens the forest in `container`; that walks end and see every row is checked.
@@ -133,8 +138,15 @@ pub(crate) fn open(
     };
     forest.check(rows, floats)?;
     let norms = if metric == Metric::Cosine { rows } else { 0 };
-    let inverse_norms = container.section(NORMS, norms)?;
-    Ok(Annoy { index_type, metric, vectors, forest, inverse_norms })
+    let inverse_norms: Section<f32> = container.section(NORMS, norms)?;
+    let zeros = zeros(inverse_norms.as_slice());
+    Ok(Annoy { index_type, metric, vectors, forest, inverse_norms, zeros })
+}
+
+/// The rows of length 0, by their `inverse_norms`.
+fn zeros(inverse_norms: &[f32]) -> Vec<u32> {
+    let zeros = inverse_norms.iter().enumerate().filter(|(_, norm)| **norm == 0.0);
+    zeros.map(|(row, _)| row_number(row)).collect()
 }
 
 impl Annoy {
@@ -168,7 +180,11 @@ impl VectorIndex for Annoy {
         }
         let (mut point, mut found) = (Vec::new(), Vec::new());
         points::query(self.metric, query, &mut point);
-        self.forest.near(&point, wanted, live, self.rows(), &mut found);
+        let norms = self.inverse_norms.as_slice();
+        let is_live = |row: u32| live.is_none_or(|live| live.get(row as usize));
+        let counts = |row: u32| is_live(row) && norms.get(row as usize) != Some(&0.0);
+        self.forest.near(&point, wanted, counts, self.rows(), &mut found);
+        found.extend(self.zeros.iter().copied().filter(|&row| is_live(row)).take(k));
         let mut distances = vec![0.0; found.len()];
         comparer.gather(&found, &mut distances);
         let mut top = TopK::new(k.min(self.rows()));
@@ -212,7 +228,8 @@ impl VectorIndex for Annoy {
     }
 
     fn memory_bytes(&self) -> u64 {
-        self.forest.bytes() + self.inverse_norms.bytes()
+        let zeros = size_of_val(self.zeros.as_slice()) as u64;
+        self.forest.bytes() + self.inverse_norms.bytes() + zeros
     }
 
     fn write(&self, out: &mut dyn io::Write) -> io::Result<()> {

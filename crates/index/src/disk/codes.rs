@@ -31,8 +31,11 @@ const LINE: usize = 64;
 const MOST_FIT: f64 = 0.85;
 /// Rows that means are taken of.
 const SAMPLED: usize = 1 << 13;
-/// Bytes that product codes keep for a row besides its names.
-const NORM: usize = 4;
+/// Bits of a dimension that leave no more doubt than others; how many times as many nodes are read
+/// in doubt at the most, and how many at the least.
+const SURE: f64 = 4.0;
+const MOST_DOUBT: f64 = 6.0;
+const LEAST_IN_DOUBT: usize = 128;
 /// Rows between two looks at whether to stop.
 const BATCH: usize = 1024;
 
@@ -60,15 +63,16 @@ fn four_stride(width: usize, budget: usize) -> Option<usize> {
     (lvq4::capacity(stride) as f64 >= MOST_FIT * width as f64).then_some(stride)
 }
 
-/// Parts of product codes of `dim` dimensions within `budget` bytes.
+/// Parts of product codes of `dim` dimensions within `budget` bytes; the last may have fewer
+/// dimensions than the others.
 fn parts(dim: usize, budget: usize) -> usize {
-    let most = budget.saturating_sub(NORM).clamp(1, dim.max(1));
-    (1..=most).rev().find(|&parts| dim.is_multiple_of(parts)).unwrap_or(1)
+    let most = budget.clamp(1, dim.max(1));
+    dim.div_ceil(dim.div_ceil(most).max(1)).max(1)
 }
 
 /// Bytes of a row's code within `budget` bytes.
 pub(super) fn row_bytes(dim: usize, width: usize, budget: usize) -> usize {
-    four_stride(width, budget).unwrap_or_else(|| parts(dim, budget) + NORM)
+    four_stride(width, budget).unwrap_or_else(|| parts(dim, budget))
 }
 
 /// A mean of the points, and the dimensions that differ most from it, `most` of them.
@@ -207,6 +211,18 @@ impl Codes {
             rows: container.section(CODES, stride.saturating_mul(vectors.rows()))?,
             stride,
         })
+    }
+
+    /// How many nodes are worth reading where `list` are with codes of four bits for each of `dim`
+    /// dimensions: shorter codes leave more rows that may be near.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+    pub(super) fn list(&self, list: usize, dim: usize) -> usize {
+        let Self::Product(product) = self else { return list };
+        let doubt = SURE * dim as f64 / product.bits().max(1) as f64;
+        if doubt <= 1.0 {
+            return list;
+        }
+        ((list as f64 * (doubt * doubt).min(MOST_DOUBT)) as usize).max(LEAST_IN_DOUBT)
     }
 
     pub(super) fn bytes(&self) -> u64 {

@@ -67,7 +67,7 @@ pub(super) fn search(
         return search_into(&query_of(comparer), rows, live, k, out);
     };
     let codes = disk.codes.query(disk.metric, query);
-    let list = params.ef.max(k).max(1);
+    let list = disk.codes.list(params.ef.max(k).max(1), disk.vectors.dim());
     let wide = list as f64 * rows as f64 / live_count as f64;
     let search = Search { disk, query, codes, k, live, beam: params.beam_width.max(1) };
     let mut best = TopK::new(k);

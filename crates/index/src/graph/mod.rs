@@ -19,7 +19,7 @@ mod links;
 pub(crate) mod order;
 mod plan;
 mod search;
-mod short;
+pub(crate) mod short;
 mod sketch;
 pub(crate) mod space;
 mod walk;

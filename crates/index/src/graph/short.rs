@@ -1,6 +1,7 @@
-//! Codes of four or six bits for each dimension, for graphs that were asked for them (HNSW_SQ).
+//! Codes of four or six bits for each dimension, for graphs and lists that were asked for them
+//! (HNSW_SQ, IVF_SQ8 with `sq_type`).
 //!
-//! Vectors are widened, centred by the segment's mean and coded (`milvus_kernel::short_codes`); the
+//! Vectors are widened, centred by the segment's mean and coded (`milvus_kernel::short_codes`); a
 //! graph itself is built on better codes. A query keeps eight bits.
 
 use milvus_kernel::distance;
@@ -77,6 +78,14 @@ fn centre(metric: Metric, floats: &[f32], mean: &[f32], out: &mut Vec<f32>) -> f
         distance::norm_squared(out) + zero_bias(metric, floats)
     };
     if bias.is_finite() { bias } else { 0.0 }
+}
+
+impl ShortTarget<'_> {
+    /// The distances of the consecutive rows from `first` on, into `out`.
+    pub(crate) fn block(&self, first: usize, out: &mut [f32]) {
+        let codes = &self.codes[first * self.stride..][..out.len() * self.stride];
+        self.query.block(codes, out);
+    }
 }
 
 /// A query beside the codes.

@@ -84,17 +84,24 @@ pub(super) fn push_block(
     }
 }
 
-/// Product codes of one stage, in blocks.
+/// Product codes in blocks; the parts of all stages side by side.
 pub(super) struct ProductLists {
     pub(super) m: usize,
+    pub(super) stages: usize,
     /// Bits of a code: 4 or 8.
     pub(super) bits: usize,
-    /// `[m, names, dim / m]`.
+    /// `[stages, m, names, dim / m]`.
     pub(super) book: Section<f32>,
-    /// The same as `[m, dim / m, names]`, which tables are made from.
+    /// The same as `[stages, m, dim / m, names]`, which tables are made from.
     turned: Vec<f32>,
     pub(super) blocks: Section<u8>,
+    /// The squared length of what each row's code stands for, in the order of the lists. Empty of one
+    /// stage, whose parts have squared distances of their own.
+    pub(super) norms: Section<f32>,
 }
+
+/// The most parts of all stages: each adds up to 255 to sums of 16 bits.
+pub(super) const MOST_PARTS: usize = (1 << 16) - 2;
 
 /// A query beside them.
 pub(super) struct ProductListsQuery<'a> {
@@ -104,12 +111,17 @@ pub(super) struct ProductListsQuery<'a> {
 }
 
 impl ProductLists {
-    /// Codes of `bits` bits of vectors of `dim` dimensions in `m` parts, named after `book`; blocks
-    /// are still to come.
-    pub(super) fn new(m: usize, bits: usize, book: Section<f32>, dim: usize) -> Self {
-        let (m, width) = (m.max(1), (dim / m.max(1)).max(1));
-        let names = book.as_slice().len() / (m * width);
-        let mut turned = vec![0.0; m * width * names];
+    /// Codes of `bits` bits of vectors of `dim` dimensions in `m` parts and `stages` stages, named
+    /// after `book`; blocks and norms are still to come.
+    pub(super) fn new(
+        (m, stages): (usize, usize),
+        bits: usize,
+        book: Section<f32>,
+        dim: usize,
+    ) -> Self {
+        let (m, width, stages) = (m.max(1), (dim / m.max(1)).max(1), stages.max(1));
+        let names = book.as_slice().len() / (m * stages * width);
+        let mut turned = vec![0.0; m * stages * width * names];
         let parts = book.as_slice().chunks_exact((names * width).max(1));
         for (part, out) in parts.zip(turned.chunks_exact_mut((names * width).max(1))) {
             for (name, typical) in part.chunks_exact(width).enumerate() {
@@ -118,10 +130,11 @@ impl ProductLists {
                 }
             }
         }
-        Self { m, bits, book, turned, blocks: Vec::new().into() }
+        let (blocks, norms) = (Vec::new().into(), Vec::new().into());
+        Self { m, stages, bits, book, turned, blocks, norms }
     }
 
-    /// Encodes the rows of `lists`.
+    /// Encodes `rows`, which are in lists that end at `ends`; those behind the last list as well.
     pub(super) fn build(
         metric: Metric,
         vectors: &VectorData,
@@ -131,13 +144,25 @@ impl ProductLists {
         cancel: &AtomicBool,
     ) -> Self {
         let bits = if params.nbits <= 4 { 4 } else { 8 };
-        let params = ProductParams { stages: 1, ..*params };
-        let product = Product::build(metric, vectors, rows, &params, threads, cancel);
-        let (book, codes) = product.into_book_and_codes();
-        let mut built = Self::new(params.m, bits, book, vectors.dim());
+        let stages = params.stages.clamp(1, (MOST_PARTS / params.m.max(1)).max(1));
+        let params = ProductParams { stages, ..*params };
+        let listed = &rows[..ends.last().map_or(0, |&end| end as usize)];
+        let lists = (rows, listed);
+        let product = Product::build_from(metric, vectors, lists, &params, threads, cancel);
+        let (book, codes, norms) = product.into_parts();
+        let mut built = Self::new((params.m, stages), bits, book, vectors.dim());
         let lists = Lists::new(rows, ends, built.block());
-        built.blocks = lists.pack(&codes, built.m, built.block_bytes(), built.setter()).into();
+        let codes = codes.as_slice();
+        built.blocks = lists.pack(codes, built.parts(), built.block_bytes(), built.setter()).into();
+        if stages > 1 && metric != Metric::Ip {
+            built.norms = norms;
+        }
         built
+    }
+
+    /// Parts of all stages.
+    fn parts(&self) -> usize {
+        self.m * self.stages
     }
 
     /// Rows of a block.
@@ -147,7 +172,8 @@ impl ProductLists {
 
     /// Bytes of a block.
     pub(super) fn block_bytes(&self) -> usize {
-        if self.bits == 4 { fastscan::block_bytes(self.m) } else { wide::block_bytes(self.m) }
+        let parts = self.parts();
+        if self.bits == 4 { fastscan::block_bytes(parts) } else { wide::block_bytes(parts) }
     }
 
     fn setter(&self) -> fn(&mut [u8], usize, &[u8]) {
@@ -160,19 +186,25 @@ impl ProductLists {
 
     /// `floats`, widened as the rows were, beside the codes.
     pub(super) fn query(&self, metric: Metric, floats: &[f32]) -> ProductListsQuery<'_> {
-        let entries = self.entries();
-        let width = (floats.len() / self.m.max(1)).max(1);
-        let mut sums = vec![0.0; self.m * entries];
-        let parts = self.turned.chunks_exact((self.turned.len() / self.m.max(1)).max(1));
+        let (entries, count) = (self.entries(), self.parts());
+        let width = (floats.len() / self.m).max(1);
+        let mut sums = vec![0.0; count * entries];
+        let parts = self.turned.chunks_exact((self.turned.len() / count).max(1));
+        // What stages stand for is added up, so that products are, and squared distances are not.
+        let product = match (metric, self.stages) {
+            (Metric::Ip, _) => Some(1.0),
+            (_, 1) => None,
+            (_, _) => Some(2.0),
+        };
         for ((part, typical), out) in
-            floats.chunks_exact(width).zip(parts).zip(sums.chunks_exact_mut(entries))
+            floats.chunks_exact(width).cycle().zip(parts).zip(sums.chunks_exact_mut(entries))
         {
             let names = typical.len() / width;
             let (out, unused) = out.split_at_mut(names.min(entries));
             for (&x, typical) in part.iter().zip(typical.chunks_exact(names.max(1))) {
                 let each = out.iter_mut().zip(typical);
-                if metric == Metric::Ip {
-                    each.for_each(|(sum, y)| *sum -= x * y);
+                if let Some(factor) = product {
+                    each.for_each(|(sum, y)| *sum -= factor * x * y);
                 } else {
                     each.for_each(|(sum, y)| *sum += (x - y) * (x - y));
                 }
@@ -180,14 +212,15 @@ impl ProductLists {
             // Entries that no code names must not widen the range of those that are.
             unused.fill(out.first().copied().unwrap_or_default());
         }
-        let bytes = if self.bits == 4 { fastscan::table_bytes(self.m) } else { sums.len() };
+        let bytes = if self.bits == 4 { fastscan::table_bytes(count) } else { sums.len() };
         let mut tables = vec![0; bytes];
         let scale = quantise_tables(&sums, entries, &mut tables);
         ProductListsQuery { codes: self, tables, scale }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.book.bytes() + size_of_val(self.turned.as_slice()) as u64 + self.blocks.bytes()
+        let turned = size_of_val(self.turned.as_slice()) as u64;
+        self.book.bytes() + turned + self.blocks.bytes() + self.norms.bytes()
     }
 }
 
@@ -204,6 +237,8 @@ impl ProductListsQuery<'_> {
         let rows = &lists.rows[lists.range(list)];
         let (block, bytes) = (self.codes.block(), self.codes.block_bytes());
         let blocks = self.codes.blocks.as_slice().chunks_exact(bytes);
+        let norms = self.codes.norms.as_slice().get(lists.range(list)).unwrap_or_default();
+        let mut norms = norms.chunks(block);
         let mut sums = [0u16; wide::BLOCK];
         for (codes, rows) in blocks.skip(lists.first_block(list)).zip(rows.chunks(block)) {
             if self.codes.bits == 4 {
@@ -211,7 +246,15 @@ impl ProductListsQuery<'_> {
             } else {
                 wide::scan(&self.tables, codes, &mut sums[..block]);
             }
-            self.offer(rows, &sums, bias, &is_live, top);
+            if let Some(norms) = norms.next() {
+                let mut distances = [0.0; wide::BLOCK];
+                for ((distance, norm), &sum) in distances.iter_mut().zip(norms).zip(&sums) {
+                    *distance = bias + norm + self.scale.value(sum);
+                }
+                push_block(rows, &distances, &is_live, top);
+            } else {
+                self.offer(rows, &sums, bias, &is_live, top);
+            }
         }
     }
 

@@ -4,28 +4,34 @@
 //! |---|---|---|
 //! | `centroid` | f32 × nlist × dim, or u8 × nlist × dim / 8 | the centre of each list |
 //! | `listends` | u32 × nlist | where each list ends in `listrows` |
-//! | `listrows` | u32 × rows | the rows of each list, list after list |
+//! | `listrows` | u32 × rows | the rows of each list, list after list; behind the last, those in none |
 //! | `mean`, `codes` | f32 × dim, u8 × rows × stride | where `codes` is `sq8` |
 //! | `mean`, `blocks`, `facts` | f32 × dim, blocks of 32 rows, f32 × rows × 2 | see `signs`, where `codes` is `signs` |
-//! | `codebook`, `blocks` | f32 × m × names × dim / m, blocks of 32 or 64 rows | see `blocks`, where `codes` is `blocks` |
+//! | `planes`, `ranks` | u8 × rows × bytes, f32 × rows × 3 | see `planes`, where `signs` have more than one bit |
+//! | `codebook`, `blocks` | f32 × stages × m × names × dim / m, blocks of 32 or 64 rows | see `blocks`, where `codes` is `blocks` |
+//! | `codenorm` | f32 × rows | of product codes of several stages, where the metric is not IP |
 //!
-//! Parameters: `nlist`, `codes` (`vectors`, `sq8`, `signs` or `blocks`); of `blocks` also `parts`,
-//! `names` and `bits`.
+//! Parameters: `nlist`, `codes` (`vectors`, `sq8`, `sq4`, `sq6`, `signs` or `blocks`); of `signs` also `bits`
+//! where there are more than one; of `blocks` also `parts`, `names` and `bits`, and `stages` where there
+//! are several.
 
 use std::io;
 use std::sync::atomic::AtomicBool;
 
+use milvus_kernel::short_codes::{Layout, Width};
 use milvus_kernel::{Bitset, fastscan, sq8};
 use milvus_types::{DataType, KeyValue};
 
 use super::Ivf;
-use super::blocks::{Lists, ProductLists};
+use super::blocks::{Lists, MOST_PARTS, ProductLists};
 use super::codes::Codes;
 use super::kmeans::Centroids;
-use super::signs::{FACTS, Signs, parts};
+use super::planes::{self, Planes};
+use super::signs::{FACTS, Signs, padded, parts};
 use crate::brute::row_number;
 use crate::container::{self, Container, Header, Tag};
 use crate::error::OpenError;
+use crate::graph::short::Short;
 use crate::index_type::IndexType;
 use crate::params::IvfCodes;
 use crate::product::ProductParams;
@@ -42,6 +48,9 @@ const CODES: Tag = *b"codes   ";
 const BOOK: Tag = *b"codebook";
 const BLOCKS: Tag = *b"blocks  ";
 const FACTS_OF: Tag = *b"facts   ";
+const PLANES: Tag = *b"planes  ";
+const RANKS: Tag = *b"ranks   ";
+const NORMS: Tag = *b"codenorm";
 
 pub(super) fn write(index: &Ivf, out: &mut dyn io::Write) -> io::Result<()> {
     let mut params = vec![KeyValue::new("nlist", index.centroids.len().to_string())];
@@ -56,13 +65,21 @@ pub(super) fn write(index: &Ivf, out: &mut dyn io::Write) -> io::Result<()> {
             params.push(KeyValue::new("codes", "sq8"));
             sections.extend([(MEAN, mean.as_bytes()), (CODES, rows.as_bytes())]);
         }
+        Codes::Short(short) => {
+            params.push(KeyValue::new("codes", format!("sq{}", short.layout.width.bits())));
+            sections.extend([(MEAN, short.mean.as_bytes()), (CODES, short.rows.as_bytes())]);
+        }
         Codes::Product(product) => {
-            let names = product.book.as_slice().len() / index.dim().max(1);
+            let names = product.book.as_slice().len() / (index.dim() * product.stages).max(1);
             params.push(KeyValue::new("codes", "blocks"));
             params.push(KeyValue::new("parts", product.m.to_string()));
             params.push(KeyValue::new("names", names.to_string()));
             params.push(KeyValue::new("bits", product.bits.to_string()));
             sections.extend([(BOOK, product.book.as_bytes()), (BLOCKS, product.blocks.as_bytes())]);
+            if product.stages > 1 {
+                params.push(KeyValue::new("stages", product.stages.to_string()));
+                sections.push((NORMS, product.norms.as_bytes()));
+            }
         }
         Codes::Signs(signs) => {
             params.push(KeyValue::new("codes", "signs"));
@@ -71,6 +88,11 @@ pub(super) fn write(index: &Ivf, out: &mut dyn io::Write) -> io::Result<()> {
                 (BLOCKS, signs.blocks.as_bytes()),
                 (FACTS_OF, signs.facts.as_bytes()),
             ]);
+            if let Some(planes) = &signs.planes {
+                params.push(KeyValue::new("bits", (planes.bits + 1).to_string()));
+                sections.push((PLANES, planes.codes.as_bytes()));
+                sections.push((RANKS, planes.facts.as_bytes()));
+            }
         }
     }
     let header = Header {
@@ -123,6 +145,8 @@ fn codes(
             mean: container.section(MEAN, dim)?,
             rows: container.section(CODES, product(rows, sq8::stride(dim))?)?,
         }),
+        "sq4" => short(container, Width::Four, vectors),
+        "sq6" => short(container, Width::Six, vectors),
         "signs" => {
             let blocks = rows / fastscan::BLOCK + lists;
             Ok(Codes::Signs(Signs {
@@ -130,11 +154,12 @@ fn codes(
                 blocks: container
                     .section(BLOCKS, product(blocks, fastscan::block_bytes(parts(dim)))?)?,
                 facts: container.section(FACTS_OF, product(rows, FACTS)?)?,
+                planes: planes(container, rows, dim)?,
             }))
         }
-        "blocks" => blocks(container, vectors, lists).map(Codes::Product),
+        "blocks" => blocks(container, metric, vectors, lists).map(Codes::Product),
         // Files from before codes lay in blocks: the vectors are encoded anew.
-        "bits" => Ok(encoded(IvfCodes::Bits, metric, vectors, listed)),
+        "bits" => Ok(encoded(IvfCodes::Bits(1), metric, vectors, listed)),
         "product" => {
             let (m, names) = (container.header.number("parts")?, container.header.number("names")?);
             let nbits = if names <= fastscan::ENTRIES { 4 } else { 8 };
@@ -146,6 +171,33 @@ fn codes(
         }
         other => Err(OpenError::malformed(format!("codes are {other}"))),
     }
+}
+
+/// The short codes in `container`.
+fn short(container: &Container, width: Width, vectors: &VectorData) -> Result<Codes, OpenError> {
+    let layout = Layout::new(width, vectors.dim());
+    Ok(Codes::Short(Short {
+        layout,
+        mean: container.section(MEAN, vectors.dim())?,
+        rows: container.section(CODES, product(vectors.rows(), layout.stride())?)?,
+    }))
+}
+
+/// The bits behind the first of signs in `container`, where there are more.
+fn planes(container: &Container, rows: usize, dim: usize) -> Result<Option<Planes>, OpenError> {
+    let Ok(all) = container.header.number("bits") else {
+        return Ok(None);
+    };
+    let bits = u32::try_from(all).ok().filter(|bits| (2..=8).contains(bits));
+    let Some(bits) = bits.map(|bits| bits - 1) else {
+        return Err(OpenError::malformed(format!("codes have {all} bits")));
+    };
+    let bytes = planes::bytes(padded(dim), bits);
+    Ok(Some(Planes {
+        bits,
+        codes: container.section(PLANES, product(rows, bytes)?)?,
+        facts: container.section(RANKS, product(rows, planes::FACTS)?)?,
+    }))
 }
 
 /// The rows of the lists, encoded anew.
@@ -169,6 +221,7 @@ fn encoded(
 /// The product codes in `container`.
 fn blocks(
     container: &Container,
+    metric: Metric,
     vectors: &VectorData,
     lists: usize,
 ) -> Result<ProductLists, OpenError> {
@@ -181,21 +234,28 @@ fn blocks(
             "{dim} dimensions in {m} parts of {names} names in {bits} bits"
         )));
     }
-    let book = container.section(BOOK, product(names, dim)?)?;
-    let mut read = ProductLists::new(m, bits, book, dim);
+    let stages = number("stages").unwrap_or(1);
+    if stages == 0 || m.checked_mul(stages).is_none_or(|parts| parts > MOST_PARTS) {
+        return Err(OpenError::malformed(format!("{m} parts of {stages} stages")));
+    }
+    let book = container.section(BOOK, product(product(names, dim)?, stages)?)?;
+    let mut read = ProductLists::new((m, stages), bits, book, dim);
+    if stages > 1 && metric != Metric::Ip {
+        read.norms = container.section(NORMS, rows)?;
+    }
     let blocks = rows / read.block() + lists;
     read.blocks = container.section(BLOCKS, product(blocks, read.block_bytes())?)?;
     Ok(read)
 }
 
-/// Checks that the lists hold every row once.
+/// Checks that the lists, and what is behind the last, hold every row once.
 fn check_lists(ends: &[u32], rows: &[u32]) -> Result<(), OpenError> {
     let reach = ends.last().map_or(0, |&end| end as usize);
     let mut seen = Bitset::zeros(rows.len());
     for &row in rows.iter().filter(|&&row| (row as usize) < rows.len()) {
         seen.set(row as usize);
     }
-    if ends.is_sorted() && reach == rows.len() && seen.count() == rows.len() {
+    if ends.is_sorted() && reach <= rows.len() && seen.count() == rows.len() {
         return Ok(());
     }
     Err(OpenError::malformed("lists do not hold every row once"))

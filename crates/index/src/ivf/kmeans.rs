@@ -71,17 +71,18 @@ pub(crate) fn in_parts<T: Send>(
 }
 
 impl Centroids {
-    /// Trains `lists` centroids.
+    /// Trains `lists` centroids on rows that are not among `strays`, which ascend.
     pub(super) fn train(
         metric: Metric,
-        vectors: &VectorData,
+        (vectors, strays): (&VectorData, &[u32]),
         lists: usize,
-        threads: usize,
-        cancel: &AtomicBool,
+        (threads, cancel): (usize, &AtomicBool),
+        step: &dyn Fn(usize, usize),
     ) -> Self {
         let rows = vectors.rows();
         let sampled = rows.min(lists * SAMPLE_OF_A_LIST).min(MOST_SAMPLED);
         let sample = (0..sampled).map(|n| n * rows / sampled.max(1));
+        let sample = sample.filter(|&row| strays.binary_search(&row_number(row)).is_err());
         if let View::Binary { width, .. } = vectors.view() {
             let sample: Vec<&[u8]> = sample.map(|row| vectors.row(row).bytes()).collect();
             let bytes = train_bits(metric, &sample, width, lists, threads, cancel);
@@ -94,7 +95,7 @@ impl Centroids {
             widen(metric, vectors.row(row), &mut row_floats);
             floats.extend_from_slice(&row_floats);
         }
-        let values = train_floats(&floats, dim, lists, threads, cancel);
+        let values = train(&floats, dim, lists, (threads, cancel), step);
         Self::of_floats(values.into(), dim)
     }
 
@@ -201,7 +202,11 @@ impl Centroids {
                         bit_distances(metric, row, bytes.as_slice(), *width, &mut distances);
                         nearest(&distances)
                     };
-                    range.map(list).collect()
+                    let stopped = |row: &usize| row.is_multiple_of(TILE) && cancel.load(Relaxed);
+                    let mut found: Vec<u32> =
+                        range.clone().take_while(|row| !stopped(row)).map(list).collect();
+                    found.resize(range.len(), 0);
+                    found
                 }
             }
         };
@@ -290,6 +295,20 @@ fn bit_distances(metric: Metric, row: &[u8], centroids: &[u8], width: usize, out
     }
 }
 
+/// The mean of the rows of `vectors` that `rows` names, normalised first where the metric is cosine.
+pub(super) fn mean_of(metric: Metric, vectors: &VectorData, rows: &[u32]) -> Vec<f32> {
+    let mut sums = vec![0.0f64; vectors.dim()];
+    let mut floats = Vec::with_capacity(vectors.dim());
+    for &row in rows {
+        widen(metric, vectors.row(row as usize), &mut floats);
+        sums.iter_mut().zip(&floats).for_each(|(sum, &x)| *sum += f64::from(x));
+    }
+    let count = rows.len().max(1) as f64;
+    #[expect(clippy::cast_possible_truncation, reason = "a mean of floats is a float")]
+    let mean = sums.into_iter().map(|sum| (sum / count) as f32);
+    mean.map(|x| if x.is_finite() { x } else { 0.0 }).collect()
+}
+
 /// `lists` means of `sample`, rows of `dim` floats.
 pub(crate) fn train_floats(
     sample: &[f32],
@@ -298,24 +317,42 @@ pub(crate) fn train_floats(
     threads: usize,
     cancel: &AtomicBool,
 ) -> Vec<f32> {
+    train(sample, dim, lists, (threads, cancel), &|_, _| ())
+}
+
+/// As [`train_floats`]; `step` is told how many of how many rounds are done.
+fn train(
+    sample: &[f32],
+    dim: usize,
+    lists: usize,
+    (threads, cancel): (usize, &AtomicBool),
+    step: &dyn Fn(usize, usize),
+) -> Vec<f32> {
     let rows = sample.len() / dim.max(1);
     let row = |row: usize| &sample[row * dim..][..dim];
     let mut centroids: Vec<f32> = (0..lists)
         .flat_map(|list| if rows == 0 { vec![0.0; dim] } else { row(list * rows / lists).to_vec() })
         .collect();
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         if rows == 0 || cancel.load(Relaxed) {
             break;
         }
+        step(round, ROUNDS);
         let part = |range: std::ops::Range<usize>| -> Vec<u32> {
             let mut found = Vec::with_capacity(range.len());
             let mut nearest = Nearest::new(&centroids, dim);
             for rows in sample[range.start * dim..range.end * dim].chunks(TILE * dim) {
+                if cancel.load(Relaxed) {
+                    break;
+                }
                 nearest.of(rows, &mut found);
             }
             found
         };
         let assigned = in_parts(rows, threads, part).concat();
+        if cancel.load(Relaxed) {
+            break;
+        }
         let mut sums = vec![0.0f64; lists * dim];
         let mut counts = vec![0usize; lists];
         for (n, &list) in assigned.iter().enumerate() {
@@ -359,6 +396,7 @@ fn train_bits(
         let part = |range: std::ops::Range<usize>| -> Vec<u32> {
             let mut distances = vec![0.0; lists];
             range
+                .take_while(|n| n % TILE != 0 || !cancel.load(Relaxed))
                 .map(|n| {
                     bit_distances(metric, sample[n], &centroids, width, &mut distances);
                     nearest(&distances)
@@ -366,6 +404,9 @@ fn train_bits(
                 .collect()
         };
         let assigned = in_parts(rows, threads, part).concat();
+        if cancel.load(Relaxed) {
+            break;
+        }
         let mut votes = vec![0i32; lists * width * 8];
         for (row, &list) in sample.iter().zip(&assigned) {
             let votes = &mut votes[list as usize * width * 8..][..width * 8];

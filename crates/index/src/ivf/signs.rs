@@ -9,13 +9,15 @@
 //! - L2: `|q - x|² = |q - c|² + |r|² + 2 <c - m, r> - 2 <q - m, r>`;
 //! - IP: `-<q, x> = -<q, c> - <m, r> - <q - m, r>`.
 //!
-//! Codes lie in blocks of 32 rows for `milvus_kernel::fastscan`, each list beginning a block.
+//! Codes lie in blocks of 32 rows for `milvus_kernel::fastscan`, each list beginning a block. Bits
+//! behind the first are in `planes`.
 //! Source: RaBitQ (arXiv 2405.12497).
 
 use milvus_kernel::fastscan::{self, BLOCK, Scale, quantise_tables};
-use milvus_kernel::{TopK, distance, rabitq};
+use milvus_kernel::{Scored, TopK, distance, rabitq};
 
 use super::blocks::{Lists, push_block};
+use super::planes::{Planes, PlanesQuery};
 use crate::score::Metric;
 use crate::section::Section;
 
@@ -33,10 +35,12 @@ pub(super) struct Signs {
     pub(super) blocks: Section<u8>,
     /// `[rows, FACTS]`, in the order of the lists.
     pub(super) facts: Section<f32>,
+    /// The bits behind the first, where there are more.
+    pub(super) planes: Option<Planes>,
 }
 
 /// Dimensions of codes of vectors of `dim`.
-fn padded(dim: usize) -> usize {
+pub(super) fn padded(dim: usize) -> usize {
     dim.next_multiple_of(8)
 }
 
@@ -92,7 +96,7 @@ fn turned(floats: &[f32], from: &[f32], out: &mut Vec<f32>) {
 }
 
 /// Encodes `floats`, of the list around `centroid`, into `codes`, one of each part; its facts.
-/// `buffer` is scratch space.
+/// `buffer` is scratch space, and holds what was turned afterwards.
 pub(super) fn encode(
     metric: Metric,
     floats: &[f32],
@@ -115,8 +119,7 @@ pub(super) fn encode(
     }
     let fit: f32 = buffer.iter().map(|x| x.abs()).sum();
     let worth = if fit > 0.0 { distance::norm_squared(buffer) / fit } else { 0.0 };
-    let factor = if metric == Metric::Ip { -1.0 } else { -2.0 };
-    [base, worth * factor].map(|fact| if fact.is_finite() { fact } else { 0.0 })
+    [base, worth * factor(metric)].map(|fact| if fact.is_finite() { fact } else { 0.0 })
 }
 
 /// A query beside the codes.
@@ -124,11 +127,13 @@ pub(super) struct SignsQuery<'a> {
     signs: &'a Signs,
     tables: Vec<u8>,
     scale: Scale,
+    planes: Option<PlanesQuery<'a>>,
 }
 
 impl Signs {
-    /// `floats`, widened as the rows were, beside the codes.
-    pub(super) fn query(&self, floats: &[f32]) -> SignsQuery<'_> {
+    /// `floats`, widened as the rows were, beside the codes; `bits` of each dimension beside those
+    /// behind the first, 0 for as many as there are.
+    pub(super) fn query(&self, floats: &[f32], bits: u8) -> SignsQuery<'_> {
         let mut rotated = Vec::new();
         turned(floats, self.mean.as_slice(), &mut rotated);
         let parts = parts(floats.len());
@@ -136,11 +141,13 @@ impl Signs {
         rabitq::signs::tables(&rotated, &mut sums);
         let mut tables = vec![0; fastscan::table_bytes(parts)];
         let scale = quantise_tables(&sums, fastscan::ENTRIES, &mut tables);
-        SignsQuery { signs: self, tables, scale }
+        let planes = self.planes.as_ref().map(|planes| planes.query(&rotated, bits));
+        SignsQuery { signs: self, tables, scale, planes }
     }
 
     pub(super) fn bytes(&self) -> u64 {
-        self.mean.bytes() + self.blocks.bytes() + self.facts.bytes()
+        let planes = self.planes.as_ref().map_or(0, Planes::bytes);
+        self.mean.bytes() + self.blocks.bytes() + self.facts.bytes() + planes
     }
 }
 
@@ -163,14 +170,47 @@ impl SignsQuery<'_> {
         let mut sums = [0u16; BLOCK];
         let mut distances = [0.0f32; BLOCK];
         let parts = rows.chunks(BLOCK).zip(facts.chunks(BLOCK));
+        let mut place = range.start;
         for (block, (rows, facts)) in blocks.skip(first_block).zip(parts) {
             fastscan::scan(&self.tables, block, &mut sums);
             for ((distance, fact), &sum) in distances.iter_mut().zip(facts).zip(&sums) {
                 *distance = apart + fact[0] + fact[1] * self.scale.value(sum);
             }
-            push_block(rows, &distances, &is_live, top);
+            if let Some(planes) = &self.planes {
+                let base = |n: usize| (apart + facts[n][0], self.scale.value(sums[n]));
+                push_exact(planes, (rows, place), (&distances, &base), &is_live, top);
+            } else {
+                push_block(rows, &distances, &is_live, top);
+            }
+            place += rows.len();
         }
     }
+}
+
+/// Offers `rows`, which begin at `place`, to `top` by all bits of their codes, where `distances` by
+/// their signs do not rule them out. `base` is what a row's distance has besides the product, and the
+/// product with its signs.
+#[inline]
+fn push_exact(
+    planes: &PlanesQuery<'_>,
+    (rows, place): (&[u32], usize),
+    (distances, base): (&[f32; BLOCK], &impl Fn(usize) -> (f32, f32)),
+    is_live: impl Fn(u32) -> bool,
+    top: &mut TopK,
+) {
+    let facts = planes.facts(place..place + rows.len());
+    for (n, ((&row, &distance), facts)) in rows.iter().zip(distances).zip(facts).enumerate() {
+        let beyond = top.is_full() && distance - planes.slack(facts) > top.bound().distance();
+        if !beyond && is_live(row) {
+            let (rest, signs) = base(n);
+            top.push(Scored::new(rest + planes.product(place + n, facts, signs), row));
+        }
+    }
+}
+
+/// The factor of products in distances.
+pub(super) fn factor(metric: Metric) -> f32 {
+    if metric == Metric::Ip { -1.0 } else { -2.0 }
 }
 
 #[cfg(test)]
@@ -206,8 +246,12 @@ mod tests {
             let mut blocks =
                 vec![0; vectors.len().div_ceil(BLOCK) * fastscan::block_bytes(parts(dim))];
             fastscan::pack(&codes, parts(dim), &mut blocks);
-            let signs =
-                Signs { mean: mean.clone().into(), blocks: blocks.into(), facts: facts.into() };
+            let signs = Signs {
+                mean: mean.clone().into(),
+                blocks: blocks.into(),
+                facts: facts.into(),
+                planes: None,
+            };
             let rows: Vec<u32> = (0u32..).take(vectors.len()).collect();
             let ends = [u32::try_from(vectors.len()).unwrap()];
             let lists = Lists::new(&rows, &ends, BLOCK);
@@ -217,7 +261,7 @@ mod tests {
                 distance::l2(&query, &centroid)
             };
             let mut top = TopK::new(vectors.len());
-            signs.query(&query).scan(&lists, 0, apart, |_| true, &mut top);
+            signs.query(&query, 0).scan(&lists, 0, apart, |_| true, &mut top);
             let (mut wrong, mut size) = (0.0, 0.0);
             for scored in top.into_sorted() {
                 let row = &vectors[scored.row() as usize];

@@ -112,14 +112,16 @@ pub struct IvfParams {
 pub enum IvfCodes {
     /// Row numbers; the vectors themselves are compared.
     Vectors,
-    /// 8-bit codes of each dimension.
-    Sq8,
-    /// One bit of each dimension.
-    Bits,
+    /// Codes of so many bits of each dimension, as numbers: 4, 6 or 8.
+    Scalar(u8),
+    /// So many bits of each dimension, 1 to 8, of the row's direction from its centroid.
+    Bits(u8),
     /// Product codes.
     Product(ProductParams),
 }
 
+/// The most bits of a dimension that `rbq_bits` is served by: its 9 are a sign and 8 more.
+const MOST_BITS: u8 = 8;
 /// Milvus's defaults of HNSW.
 const HNSW: GraphParams = GraphParams { m: 30, ef_construction: 360, codes: GraphCodes::Best };
 /// Our parameters of AUTOINDEX over dense numbers: as good a graph as Milvus's M 18 with
@@ -210,15 +212,15 @@ fn kind(
         IndexType::HnswPq => {
             let (m, nbits) = product(params, 32, dim, Whose::The)?;
             refine(params, true)?;
-            graph(params, GraphCodes::Product(ProductParams { m, nbits, stages: 1 }))?
+            graph(params, GraphCodes::Product(ProductParams::new(m, nbits, 1)))?
         }
         IndexType::HnswPrq => {
             let (m, nbits) = product(params, 2, dim, Whose::A)?;
             let stages = params.number("nrq", 2, 1, 16)?;
             refine(params, false)?;
-            graph(params, GraphCodes::Product(ProductParams { m, nbits, stages }))?
+            graph(params, GraphCodes::Product(ProductParams::new(m, nbits, stages)))?
         }
-        IndexType::DiskAnn => disk::diskann(params),
+        IndexType::DiskAnn | IndexType::Aisaq => disk::diskann(params),
         IndexType::IvfFlat => ivf(params, IvfCodes::Vectors)?,
         IndexType::BinIvfFlat => {
             check_bits(metric)?;
@@ -227,7 +229,12 @@ fn kind(
         IndexType::IvfSq8 => {
             scalar_type(params, &["sq4", "sq6", "sq8"])?;
             refine(params, false)?;
-            ivf(params, IvfCodes::Sq8)?
+            let bits = match params.text("sq_type") {
+                Some(text) if text.eq_ignore_ascii_case("sq4") => 4,
+                Some(text) if text.eq_ignore_ascii_case("sq6") => 6,
+                _ => 8,
+            };
+            ivf(params, IvfCodes::Scalar(bits))?
         }
         IndexType::IvfPq => {
             let Some(m) = params.given("m", 1, 65536)? else {
@@ -235,12 +242,12 @@ fn kind(
             };
             let (_, nbits) = product(params, m, dim, Whose::The)?;
             refine(params, false)?;
-            ivf(params, IvfCodes::Product(ProductParams { m, nbits, stages: 1 }))?
+            ivf(params, IvfCodes::Product(ProductParams::new(m, nbits, 1)))?
         }
-        IndexType::IvfRabitq => {
-            params.number("rbq_bits", 1, 1, 9)?;
+        IndexType::IvfRabitq | IndexType::IvfRabitqFastScan => {
+            let bits = params.number("rbq_bits", 1, 1, 9)?;
             refine(params, false)?;
-            ivf(params, IvfCodes::Bits)?
+            ivf(params, IvfCodes::Bits(u8::try_from(bits).map_or(MOST_BITS, |b| b.min(MOST_BITS))))?
         }
         IndexType::Scann => {
             let part = params.number("sub_dim", 2, 1, 65536)?;

@@ -28,6 +28,9 @@ pub struct SearchParams {
     pub with_jaccard: bool,
     /// `search_k`: rows that a forest looks at; 0 leaves it to the index.
     pub search_k: usize,
+    /// `rbq_bits_query`: bits of a query's dimension beside codes of more than one bit; 0 is the most
+    /// there are, 8.
+    pub query_bits: u8,
     /// `beamwidth`: nodes of a graph on disk that are read before the next are chosen.
     pub beam_width: usize,
 }
@@ -42,6 +45,7 @@ impl SearchParams {
             drop_ratio: 0.0,
             with_jaccard: false,
             search_k: 0,
+            query_bits: 0,
             beam_width: 1,
         }
     }
@@ -85,17 +89,24 @@ pub fn check_search_params(
         }
         IndexType::DiskAnn => {
             found.ef = search_list(searched, least)?.unwrap_or(found.ef);
-            let beam = searched.number("beamwidth", 1, I32_MAX)?;
-            found.beam_width = beam.unwrap_or(found.beam_width);
+            found.beam_width = beam_width(searched, "beamwidth")?;
+        }
+        IndexType::Aisaq => {
+            found.ef = search_list(searched, least)?.unwrap_or(found.ef);
+            let beam = beam_width(searched, "vectors_beamwidth")?;
+            found.beam_width = beam.max(beam_width(searched, "beamwidth")?);
         }
         IndexType::IvfFlat | IndexType::BinIvfFlat => found.nprobe = nprobe(searched)?,
         IndexType::IvfSq8 | IndexType::IvfPq => {
             found.nprobe = nprobe(searched)?;
             found.refine_k = refine_k(searched)?;
         }
-        IndexType::IvfRabitq => {
+        IndexType::IvfRabitq | IndexType::IvfRabitqFastScan => {
             found.nprobe = nprobe(searched)?;
-            searched.number("rbq_bits_query", 0, 8)?;
+            // Register scans have tables of bytes, whatever is asked for.
+            let most = if index_type == IndexType::IvfRabitq { 8 } else { 0 };
+            let bits = searched.number("rbq_bits_query", 0, most)?.unwrap_or(0);
+            found.query_bits = u8::try_from(bits).unwrap_or(0);
             found.refine_k = refine_k(searched)?;
         }
         IndexType::Scann => {
@@ -139,6 +150,10 @@ fn search_list(params: Searched<'_>, k: usize) -> Result<Option<usize>, IndexPar
         }
     }
     Ok(None)
+}
+
+fn beam_width(params: Searched<'_>, key: &str) -> Result<usize, IndexParamError> {
+    params.number(key, 1, I32_MAX).map(|beam| beam.unwrap_or(1))
 }
 
 /// `search_k` of a forest; -1 and 0 leave it to the index.

@@ -133,8 +133,19 @@ pub(crate) fn built_over(
     vectors: &VectorData,
     threads: usize,
 ) -> BuiltIndex {
+    built_with(index_type, metric, vectors, threads, &[])
+}
+
+/// An index with parameters besides those that every other has.
+pub(crate) fn built_with(
+    index_type: IndexType,
+    metric: MetricType,
+    vectors: &VectorData,
+    threads: usize,
+    others: &[(&str, &str)],
+) -> BuiltIndex {
     let dim = vectors.dim();
-    let params = [
+    let mut params = vec![
         KeyValue::new("index_type", index_type.name()),
         KeyValue::new("metric_type", metric.name()),
         KeyValue::new("M", "16"),
@@ -144,6 +155,7 @@ pub(crate) fn built_over(
         KeyValue::new("sub_dim", "1"),
         KeyValue::new("mh_lsh_band", "64"),
     ];
+    params.extend(others.iter().map(|(key, value)| KeyValue::new(*key, *value)));
     let definition = check_index(&VectorField::new(vectors.data_type(), dim), &params).unwrap();
     build(&definition, vectors.clone(), threads, &|_, _| (), &AtomicBool::new(false)).unwrap()
 }

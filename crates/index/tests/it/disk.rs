@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use milvus_index::{
-    BuildError, IndexType, OpenError, ReadAt, VectorData, VectorIndex, Vectors, brute_force, build,
-    estimate_build_bytes, exact_search, open, open_file,
+    BuildError, IndexType, OpenError, ReadAt, SearchParams, VectorData, VectorIndex, Vectors,
+    brute_force, build, estimate_build_bytes, exact_search, open, open_file,
 };
 use milvus_kernel::Bitset;
 use milvus_types::{DataType, MetricType};
@@ -197,4 +197,30 @@ fn a_build_is_sized_reported_and_stopped() {
     assert_eq!(seen.load(Ordering::Relaxed), 5000);
     assert_eq!(run(true).err(), Some(BuildError::Cancelled));
     assert!(built.index().memory_bytes() <= estimate_build_bytes(&definition, 5000));
+}
+
+#[test]
+fn codes_of_narrow_numbers_find_the_nearest_where_no_parts_divide_the_dimension() {
+    let dim = 33;
+    for (data_type, metric) in [
+        (DataType::Float16Vector, MetricType::Ip),
+        (DataType::Float16Vector, MetricType::L2),
+        (DataType::BFloat16Vector, MetricType::Cosine),
+    ] {
+        let segment = of_kind(data_type, 6000, dim, 5);
+        let queries = of_kind(data_type, 30, dim, 6);
+        let index = built_over(IndexType::DiskAnn, metric, &segment, 2).into_index();
+        let want = exact_search(metric, &queries, &segment, None, 10).unwrap();
+        let mut found = 0;
+        for (query, want) in queries.iter().zip(&want) {
+            let mut hits = Vec::new();
+            index.search(query, 10, &SearchParams::for_k(10), None, &mut hits);
+            // Whole numbers make many rows equally near.
+            let worst = want.last().map(|hit| hit.score).unwrap();
+            let smaller = metric == MetricType::L2;
+            let near = |score: f32| if smaller { score <= worst } else { score >= worst };
+            found += hits.iter().filter(|hit| near(hit.score)).count();
+        }
+        assert!(found >= 285, "{data_type} {metric}: {found} of 300");
+    }
 }

@@ -8,7 +8,7 @@ use milvus_types::{DataType, MetricType};
 use proptest::prelude::*;
 
 use crate::data::{
-    FAMILIES, METRICS, as_kind, built, built_over, clustered, search, sparse_of, vectors,
+    FAMILIES, METRICS, as_kind, built, built_with, clustered, search, sparse_of, vectors,
 };
 
 /// Every golden file: its name, and what it was built from.
@@ -28,6 +28,10 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
     ("ivf_rabitq_l2_signs", IndexType::IvfRabitq, MetricType::L2, DataType::FloatVector, 12),
     ("ivf_pq_ip_blocks", IndexType::IvfPq, MetricType::Ip, DataType::FloatVector, 8),
     ("scann_ivf_cosine_blocks", IndexType::Scann, MetricType::Cosine, DataType::FloatVector, 8),
+    ("ivf_rabitq_ip_planes", IndexType::IvfRabitq, MetricType::Ip, DataType::FloatVector, 12),
+    ("ivf_sq8_l2_sq4", IndexType::IvfSq8, MetricType::L2, DataType::FloatVector, 20),
+    ("ivf_pq_l2_stages", IndexType::IvfPq, MetricType::L2, DataType::FloatVector, 8),
+    ("aisaq_ip_narrow", IndexType::Aisaq, MetricType::Ip, DataType::Float16Vector, 13),
     ("hnsw_l2_places", IndexType::Hnsw, MetricType::L2, DataType::FloatVector, 24),
     (
         "bin_ivf_flat_hamming",
@@ -59,10 +63,20 @@ const GOLDEN: &[(&str, IndexType, MetricType, DataType, usize)] = &[
 /// Files whose codes are laid out anew when they are opened, and so written differently.
 const LAID_OUT_ANEW: &[&str] = &["ivf_rabitq_l2", "ivf_pq_ip"];
 
+/// Parameters that a golden file was built with besides those of every other.
+fn golden_params(name: &str) -> &'static [(&'static str, &'static str)] {
+    match name {
+        "ivf_rabitq_ip_planes" => &[("rbq_bits", "4")],
+        "ivf_sq8_l2_sq4" => &[("sq_type", "sq4")],
+        "ivf_pq_l2_stages" => &[("nbits", "12")],
+        _ => &[],
+    }
+}
+
 /// Rows of a golden file: lists need many.
 fn golden_rows(index_type: IndexType) -> usize {
     let name = index_type.name();
-    let many = [("ANNOY", 300), ("DISKANN", 600), ("IVF", 160)];
+    let many: [(&str, usize); 4] = [("ANNOY", 300), ("DISKANN", 600), ("AISAQ", 600), ("IVF", 160)];
     many.iter().find(|(part, _)| name.contains(part)).map_or(40, |(_, rows)| *rows)
 }
 
@@ -97,7 +111,8 @@ fn files_of_version_1_are_read_forever() {
         let segment = golden_vectors(index_type, data_type, dim);
         if std::env::var("UPDATE_EXPECT").is_ok() && !path.try_exists().unwrap() {
             let mut file = Vec::new();
-            built_over(index_type, metric, &segment, 1).write(&mut file).unwrap();
+            let built = built_with(index_type, metric, &segment, 1, golden_params(name));
+            built.write(&mut file).unwrap();
             std::fs::write(&path, file).unwrap();
         }
         let index = open(Arc::new(std::fs::read(&path).unwrap()), segment.clone()).unwrap();

@@ -66,3 +66,30 @@ fn a_forest_is_the_same_on_any_number_of_threads() {
     };
     assert_eq!(file(1).unwrap(), file(3).unwrap());
 }
+
+#[test]
+fn rows_of_length_zero_do_not_take_the_place_of_near_rows_and_are_found_where_they_are_next() {
+    let (rows, dim, k) = (6000, 16, 10);
+    let mut floats = clustered(rows, dim, 3000, 1.0, 6);
+    for row in (0..rows).step_by(3) {
+        floats[row * dim..(row + 1) * dim].fill(0.0);
+    }
+    // Few rows are on the side of the first number that queries are on: zero rows come next.
+    let turned = floats.chunks_exact_mut(dim).skip(5);
+    turned.for_each(|row| row.iter_mut().for_each(|x| *x = -x.abs()));
+    let one_sided = vectors(floats, dim);
+    let mut floats = clustered(rows, dim, 3000, 1.0, 6);
+    floats.chunks_exact_mut(dim).step_by(3).for_each(|row| row.fill(0.0));
+    for segment in [vectors(floats, dim), one_sided] {
+        let index = built(IndexType::Annoy, MetricType::Cosine, &segment, 2).into_index();
+        let mut found = 0;
+        let queries: Vec<f32> = clustered(40, dim, 3000, 1.0, 9).iter().map(|x| x.abs()).collect();
+        for query in queries.chunks_exact(dim) {
+            let want = brute_force(MetricType::Cosine, query, segment.as_slice(), None, k);
+            let mut hits = Vec::new();
+            index.search(query.into(), k, &SearchParams::for_k(k), None, &mut hits);
+            found += hits.iter().filter(|hit| want.contains(hit)).count();
+        }
+        assert!(found * 100 >= 95 * k * 40, "{found}");
+    }
+}

@@ -7,5 +7,6 @@ mod edges;
 mod files;
 mod forests;
 mod kinds;
+mod lists;
 mod minhash;
 mod quality;

@@ -6,6 +6,10 @@ use crate::simd::{Kernels, kernels};
 
 /// What a sum of 16 bits holds.
 const MOST_PARTS: usize = u16::MAX as usize;
+/// How many times as wide as the mean of all a table must be for widths to be looked at, and how many
+/// times as wide as the one in the middle a table is taken to be at most.
+const UNEVEN: f32 = 3.0;
+const WIDEST: f32 = 8.0;
 
 /// What sums of rounded tables stand for: about `bias + step * sum`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,8 +18,9 @@ pub struct Scale {
     pub step: f32,
     /// What a sum of 0 is worth.
     pub bias: f32,
-    /// How far `bias + step * sum` may be from the sum of the tables as they were: half a step for
-    /// each part, and what single precision rounds.
+    /// How far `bias + step * sum` may be from the sum of the tables as they were, entries counted as
+    /// the largest that bytes hold where they are larger: half a step for each part, and what single
+    /// precision rounds. The real sum is never less by more than this.
     pub error: f32,
 }
 
@@ -45,8 +50,10 @@ impl Scale {
 /// part exceeds 65535. `bytes` may be longer than `tables`; what is behind is 0.
 ///
 /// Each part's least entry becomes 0 and goes into the bias. The step is as small as bytes and sums
-/// allow; entries are rounded to the nearest step. Entries that are not finite become the least or
-/// the largest of bytes, without a bound on their error. Panics where lengths disagree.
+/// allow; entries are rounded to the nearest step. A few tables that are many times as wide as the
+/// others do not make it coarse: what is far above the reach of the others becomes the largest byte,
+/// and a row that has such an entry seems nearer than it is, if still far. Entries that are not finite become
+/// the least or the largest of bytes, without a bound on their error. Panics where lengths disagree.
 pub fn quantise_tables(tables: &[f32], entries: usize, bytes: &mut [u8]) -> Scale {
     quantise_with(kernels(), tables, entries, bytes)
 }
@@ -114,14 +121,11 @@ pub(crate) fn quantise_by(
     bytes: &mut [u8],
 ) -> Scale {
     let parts = tables.len() / entries;
-    let (mut bias, mut widest, mut total, mut largest) = (0.0f64, 0.0f32, 0.0f64, 0.0f64);
-    for table in tables.chunks_exact(entries) {
-        let (least, most) = reach(of, table);
-        bias += f64::from(least);
-        widest = widest.max(most - least);
-        total += f64::from(most) - f64::from(least);
-        largest += f64::from(least.abs().max(most.abs()));
+    let mut sums = reaches(of, tables, entries, f32::INFINITY);
+    if sums.widest * parts as f32 > UNEVEN * sums.total as f32 {
+        sums = reaches(of, tables, entries, useful_width(of, tables, entries));
     }
+    let Reaches { bias, widest, total, largest } = sums;
     // Rounding adds up to half a step for each part to the largest sum.
     let room = (MOST_PARTS - parts) as f64;
     let step = widest.max((total / room * 255.0) as f32) / 255.0;
@@ -138,6 +142,47 @@ pub(crate) fn quantise_by(
     let slack = largest * f64::from(f32::EPSILON) * 8.0;
     let error = (parts as f64 * 0.5 * f64::from(step) + slack) as f32;
     Scale { step, bias: bias as f32, error }
+}
+
+/// What all tables reach together.
+struct Reaches {
+    /// The sum of the least entries.
+    bias: f64,
+    /// The most between the least and the largest entry of a table.
+    widest: f32,
+    /// The sum of that over all tables.
+    total: f64,
+    /// The sum of the largest magnitudes.
+    largest: f64,
+}
+
+/// The reaches of `tables`, of each up to `limit` above its least entry.
+#[inline(always)]
+fn reaches(of: &impl Sixteens, tables: &[f32], entries: usize, limit: f32) -> Reaches {
+    let mut sums = Reaches { bias: 0.0, widest: 0.0, total: 0.0, largest: 0.0 };
+    for table in tables.chunks_exact(entries) {
+        let (least, most) = reach(of, table);
+        let most = round::within(most, least, least + limit);
+        sums.bias += f64::from(least);
+        sums.widest = sums.widest.max(most - least);
+        sums.total += f64::from(most) - f64::from(least);
+        sums.largest += f64::from(least.abs().max(most.abs()));
+    }
+    sums
+}
+
+/// How wide a table may be before its largest entries are as good as infinite: several times the
+/// table in the middle of all. No limit where half of the tables have no width.
+#[cold]
+fn useful_width(of: &impl Sixteens, tables: &[f32], entries: usize) -> f32 {
+    let width = |table: &[f32]| {
+        let (least, most) = reach(of, table);
+        most - least
+    };
+    let mut widths: Vec<f32> = tables.chunks_exact(entries).map(width).collect();
+    let middle = widths.len() / 2;
+    let middle = *widths.select_nth_unstable_by(middle, f32::total_cmp).1;
+    if middle > 0.0 { middle * WIDEST } else { f32::INFINITY }
 }
 
 /// The least and the largest finite entry; 0 and 0 where there is none.

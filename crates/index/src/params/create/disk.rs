@@ -28,6 +28,8 @@ impl Default for DiskParams {
     }
 }
 
+/// Of DISKANN, and of AISAQ, which is the same: nodes hold vectors in full, which tell more than the
+/// codes that `inline_pq` would put there, so that how those are laid out (`rearrange`) changes nothing.
 pub(super) fn diskann(params: Created<'_>) -> BuildKind {
     let default = DiskParams::default();
     let number = |key, most, default| params.given(key, 1, most).ok().flatten().unwrap_or(default);

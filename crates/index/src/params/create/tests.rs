@@ -68,10 +68,10 @@ fn every_kind_has_its_metrics_and_indexes() {
         checked(DataType::FloatVector, 8, &[("index_type", "HNSW")]).unwrap_err(),
         format!("metric type not set for vector index{mismatch}")
     );
-    let later = [("metric_type", "L2"), ("index_type", "AISAQ")];
+    let later = [("metric_type", "L2"), ("index_type", "SVS_FLAT")];
     assert_eq!(
         checked(DataType::FloatVector, 8, &later).unwrap_err(),
-        "index type AISAQ is not supported yet: invalid parameter"
+        "index type SVS_FLAT is not supported yet: invalid parameter"
     );
     let dim = [("metric_type", "L2"), ("index_type", "HNSW"), ("dim", "9")];
     assert_eq!(
