@@ -7,8 +7,8 @@
 //! - Small inserts are merged with their neighbours as a binary counter does: each row is copied
 //!   at most log2([`CHUNK_ROWS`]) times, and `n` rows lie in about `n / CHUNK_ROWS` chunks plus
 //!   log2(CHUNK_ROWS) small ones, however they came.
-//! - Float vectors are coded when they come, and again when their chunk is merged with others, so
-//!   that a search reads a quarter of their bytes and gives the same answers ([`crate::coded`]).
+//! - Float vectors are coded once, when there are enough of them, so that a search reads an eighth of
+//!   their bytes and gives the same answers ([`crate::coded`]).
 //! - When the collection's schema changes, rows keep the columns they came with; see
 //!   [`crate::schema`]. Rows that follow an older schema, or a newer one, are taken all the same.
 //!
@@ -288,7 +288,8 @@ fn append(
     })?;
     let mut chunk = Chunk::new(start, len, batch, keys);
     if len >= CODED_ROWS {
-        chunk = chunk.coded(segment_id, schema);
+        let before = kept.last().map(|chunk| &**chunk);
+        chunk = chunk.coded(segment_id, schema, before, merged);
     }
     Ok(kept.iter().cloned().chain([Arc::new(chunk)]).collect())
 }
