@@ -139,6 +139,72 @@ def test_ranges_are_complete_and_pages_do_not_repeat(client, name, index):
     assert len(hits) == 50 and all(hit["id"] % 3 != 2 for hit in hits)
 
 
+def ordered(client, collection, query, kind, expr=""):
+    """What an iterator gives, page by page, to the last row."""
+    iterator = client.search_iterator(
+        collection, data=query, batch_size=170, filter=expr, search_params={"metric_type": metric_of(kind)}
+    )
+    hits = []
+    while page := iterator.next():
+        hits += page
+    iterator.close()
+    return [hit["id"] for hit in hits], [hit["distance"] for hit in hits]
+
+
+@pytest.mark.parametrize("index", [name for name, (kinds, *_) in INDEXES.items() if FLOATS[0] in kinds])
+def test_an_iterator_gives_every_row_once_and_in_order(client, name, index):
+    kind = FLOATS[0]
+    create(client, name, index, kind)
+    query = sent(kind, numbers(1, 9))
+    # Rows that no index covers.
+    more = sent(kind, numbers(500, 10))
+    client.insert(name, [{"id": ROWS + i, "third": i % 3, "v": row} for i, row in enumerate(more)])
+    client.delete(name, ids=list(range(100, 150)))
+    for expr, wanted in [("", ROWS + 450), ("third == 1", None)]:
+        wanted = wanted or client.query(name, filter=expr, output_fields=["count(*)"])[0]["count(*)"]
+        ids, scores = ordered(client, name, query, kind, expr)
+        assert len(ids) == len(set(ids)) == wanted
+        assert not set(ids) & set(range(100, 150))
+        assert scores == sorted(scores, reverse=True)
+
+
+def test_an_iterator_does_not_see_what_comes_after_its_first_page(client, name):
+    kind = FLOATS[0]
+    create(client, name, "IVF_FLAT", kind)
+    query = sent(kind, numbers(1, 9))
+    iterator = client.search_iterator(name, data=query, batch_size=300, search_params={"metric_type": "COSINE"})
+    ids = [hit["id"] for hit in iterator.next()]
+    client.delete(name, ids=[i for i in range(ROWS) if i not in ids][:200])
+    client.insert(name, [{"id": ROWS + i, "third": 0, "v": query[0]} for i in range(20)])
+    while page := iterator.next():
+        ids += [hit["id"] for hit in page]
+    iterator.close()
+    assert sorted(ids) == list(range(ROWS))
+
+
+def test_minhash_rows_score_alike_before_and_after_they_are_indexed(client, name):
+    random = np.random.default_rng(4)
+    signatures = random.integers(0, 1 << 32, (200, 16), dtype=np.uint32)
+    # Hashes that differ in a single byte differ.
+    signatures[1:5] = signatures[0]
+    for n in range(1, 5):
+        signatures[n, :n] ^= 1
+    schema = client.create_schema()
+    schema.add_field("id", DataType.INT64, is_primary=True)
+    schema.add_field("v", DataType.BINARY_VECTOR, dim=16 * 32)
+    params = client.prepare_index_params()
+    built = {"mh_lsh_band": 16, "mh_element_bit_width": 32}
+    params.add_index("v", index_type="MINHASH_LSH", metric_type="MHJACCARD", params=built)
+    client.create_collection(name, schema=schema, index_params=params, consistency_level="Strong")
+    client.insert(name, [{"id": i, "v": row.tobytes()} for i, row in enumerate(signatures)])
+    asked = {"metric_type": "MHJACCARD", "params": {"mh_search_with_jaccard": True}}
+    for _ in range(2):
+        hits = client.search(name, [signatures[0].tobytes()], limit=5, search_params=asked)[0]
+        assert [hit["id"] for hit in hits] == [0, 1, 2, 3, 4]
+        assert [hit["distance"] for hit in hits] == pytest.approx([1 - n / 16 for n in range(5)])
+        client.flush(name)
+
+
 def test_minhash_finds_near_duplicates(client, name):
     random = np.random.default_rng(3)
     signatures = random.integers(0, 1 << 32, (ROWS, 16), dtype=np.uint32)

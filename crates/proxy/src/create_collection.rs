@@ -16,6 +16,7 @@ use crate::wire_text::param;
 
 /// The property that names the level of reads that name none.
 pub(crate) const CONSISTENCY_LEVEL: &str = "consistency_level";
+const MAX_FIELD_ID: &str = "max_field_id";
 
 impl Proxy {
     /// Creates a collection; again with an equal schema is a success.
@@ -61,14 +62,15 @@ impl Proxy {
         self.root().create_collection(create).await.map(drop)
     }
 
-    /// The properties that are kept: the level of reads has a place of its own, and there is always
-    /// a time zone, the database's where the collection names none.
+    /// The properties that are kept: the level of reads has a place of its own, which field ids were
+    /// given is not the client's to say, and there is always a time zone, the database's where the
+    /// collection names none.
     async fn stored_properties(
         &self,
         cx: &Context,
         mut properties: Vec<KeyValue>,
     ) -> Result<Vec<KeyValue>> {
-        properties.retain(|pair| pair.key != CONSISTENCY_LEVEL);
+        properties.retain(|pair| pair.key != CONSISTENCY_LEVEL && pair.key != MAX_FIELD_ID);
         if find(&properties, TIME_ZONE).is_none() {
             let database = self.describe_database(&cx.db_name).await?;
             let zone = find(&database.properties, TIME_ZONE).unwrap_or("UTC");

@@ -8,7 +8,7 @@ pub(crate) mod arrays;
 pub(crate) mod build;
 mod columns;
 mod dynamic;
-mod floats;
+pub(crate) mod floats;
 pub(crate) mod key;
 pub(crate) mod partition_key;
 pub(crate) mod prepare;

@@ -15,8 +15,8 @@ use milvus_index::{IndexType, VectorIndex};
 use milvus_roles::LoadSegment;
 use milvus_scalar::ScalarIndex;
 use milvus_segment::{
-    SealedParts, SealedSegment, Segment as _, SegmentIndex, SegmentSchema, merge_deletes,
-    vector_data,
+    PAGE_BYTES_PER_ROW, SealedParts, SealedSegment, Segment as _, SegmentIndex, SegmentSchema,
+    merge_deletes, vector_data,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::columns::FIELD_ID;
@@ -94,8 +94,9 @@ impl Loader {
         };
         let segment =
             self.cpu.run(Priority::Write, open).await.map_err(error::cpu)?.or_failure()?;
+        let pages = PAGE_BYTES_PER_ROW * u64::from(segment.rows());
         memory
-            .resize(segment.memory_bytes() + OVERHEAD_BYTES)
+            .resize(segment.memory_bytes() + pages + OVERHEAD_BYTES)
             .map_err(|error| error::memory(&error))?;
         let file_bytes = entry.files().map(|file| file.bytes).sum();
         let (collection_id, schema_version) = (collection.id, collection.schema.version);

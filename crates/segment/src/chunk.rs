@@ -45,12 +45,26 @@ impl Chunk {
         Self { start, len, batch, ids, keys, codes: Vec::new(), key_order: OnceLock::new() }
     }
 
-    /// With the codes of those columns that are vectors of `schema` and worth coding.
-    pub(crate) fn coded(mut self, segment_id: SegmentId, schema: &SegmentSchema) -> Self {
+    /// With the codes of those columns that are vectors of `schema` and worth coding. `parts` are the
+    /// chunks that it was merged from, as far as they were chunks, and `before` is the one before it.
+    pub(crate) fn coded(
+        mut self,
+        segment_id: SegmentId,
+        schema: &SegmentSchema,
+        before: Option<&Self>,
+        parts: &[Arc<Self>],
+    ) -> Self {
         for field in schema.fields().iter().filter(|field| coded_row_bytes(field).is_some()) {
+            let before = before.and_then(|chunk| chunk.codes(field.id));
+            let part = |part: &'_ Arc<Self>| (part.start - self.start) as usize;
+            let parts: Vec<(usize, &Codes)> = parts
+                .iter()
+                .filter_map(|chunk| Some((part(chunk), chunk.codes(field.id)?)))
+                .collect();
             // That a column holds other values than it should is for those who read it to say.
             let vectors = self.column(field.id).map(|own| vector_data(segment_id, field, own));
-            let codes = vectors.and_then(Result::ok).and_then(|vectors| Codes::of(&vectors));
+            let codes = vectors.and_then(Result::ok);
+            let codes = codes.and_then(|vectors| Codes::after(&vectors, before, &parts));
             self.codes.extend(codes.map(|codes| (field.id, codes)));
         }
         self

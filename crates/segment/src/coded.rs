@@ -1,8 +1,8 @@
 //! Exact search helped by codes: a scan of codes says which vectors are worth reading.
 //!
 //! The answer is that of reading every vector, to the bit: [`Sieve`] holds back only rows that
-//! cannot be among the best, and of the others those are read first that promise most. Cost: reads a
-//! quarter of the bytes, and the vectors of a few dozen rows. Where rows lie so close to each other
+//! cannot be among the best, and of the others those are read first that promise most. Cost: reads an
+//! eighth of the bytes, and the vectors of a few dozen rows. Where rows lie so close to each other
 //! that codes cannot tell them apart, vectors are read after all.
 
 use milvus_index::{Hit as IndexHit, QueryData, Range, VectorData, score_rows};
@@ -17,6 +17,8 @@ use crate::sieve::{Sieve, TILE, ones, row_number};
 const SPARSE: u32 = 20;
 /// Vectors that are read at once.
 const BATCH: usize = 16;
+/// So many rows that passed are reason to read some of their vectors, for a nearer bound.
+const MANY: usize = 512;
 /// Where more than one row in so many passes, vectors are read in the order in which they lie.
 const OPEN: usize = 4;
 
@@ -42,6 +44,8 @@ struct Search<'a> {
     limit: f32,
     /// Rows that passed, each with a distance that it cannot be below.
     passed: Vec<Scored>,
+    /// When so many have passed, some are read.
+    many: usize,
 }
 
 impl Coded<'_> {
@@ -58,16 +62,22 @@ impl Coded<'_> {
             let len = TILE.min(self.vectors.rows() - first);
             let live = self.live_of(first, len);
             if live.count_ones() > SPARSE {
-                searches.iter_mut().for_each(|search| search.tile((first, len), live));
+                for search in &mut searches {
+                    search.tile((first, len), live)?;
+                }
                 continue;
             }
             if few.len() + live.count_ones() as usize > TILE {
-                searches.iter_mut().for_each(|search| search.few(&few));
+                for search in &mut searches {
+                    search.few(&few)?;
+                }
                 few.clear();
             }
             few.extend(ones(live).map(|n| row_number(first) + n));
         }
-        searches.iter_mut().for_each(|search| search.few(&few));
+        for search in &mut searches {
+            search.few(&few)?;
+        }
         searches.into_iter().map(Search::finish).collect()
     }
 
@@ -98,36 +108,62 @@ impl<'a> Search<'a> {
             top: TopK::new(of.k.min(of.vectors.rows())),
             limit: limit(worst).min(limit(of.range.map(|range| range.radius))),
             passed: Vec::new(),
+            many: MANY.max(of.k.saturating_mul(OPEN)),
         }
     }
 
     /// Looks at the codes of the `live` ones among `len` rows from `first` on.
-    fn tile(&mut self, (first, len): (usize, usize), live: u64) {
+    fn tile(&mut self, (first, len): (usize, usize), live: u64) -> Result<(), SearchError> {
+        let bound = self.bound();
         match &self.sieve {
-            Some(sieve) => sieve.tile((first, len), live, self.limit, &mut self.passed),
+            Some(sieve) => sieve.tile((first, len), live, bound, &mut self.passed),
             None => self.passed.extend(ones(live).map(|n| unjudged(row_number(first) + n))),
         }
+        self.narrow()
     }
 
     /// Looks at the codes of `rows`, at most [`TILE`].
-    fn few(&mut self, rows: &[u32]) {
+    fn few(&mut self, rows: &[u32]) -> Result<(), SearchError> {
+        let bound = self.bound();
         match &self.sieve {
-            Some(sieve) => sieve.gather(rows, self.limit, &mut self.passed),
+            Some(sieve) => sieve.gather(rows, bound, &mut self.passed),
             None => self.passed.extend(rows.iter().copied().map(unjudged)),
         }
+        self.narrow()
+    }
+
+    /// Where many rows have passed, reads some of their vectors, so that fewer pass.
+    fn narrow(&mut self) -> Result<(), SearchError> {
+        if self.passed.len() < self.many || self.sieve.is_none() {
+            return Ok(());
+        }
+        self.read_first()?;
+        self.many = self.many.max(self.passed.len() + MANY);
+        Ok(())
+    }
+
+    /// Reads the vectors of the rows that promise most, and forgets those that then promise nothing.
+    fn read_first(&mut self) -> Result<(), SearchError> {
+        let mut passed = std::mem::take(&mut self.passed);
+        let first = self.of.k.max(BATCH).min(passed.len() - 1);
+        passed.select_nth_unstable(first);
+        self.read(&passed[..first])?;
+        let bound = self.bound();
+        passed.drain(..first);
+        passed.retain(|scored| may_be_within(*scored, bound));
+        self.passed = passed;
+        Ok(())
     }
 
     /// Reads the vectors of the rows that passed, the most promising first, as long as they promise
     /// anything.
     fn finish(mut self) -> Result<Vec<IndexHit>, SearchError> {
+        if self.bound() == f32::INFINITY && self.passed.len() > self.of.k.max(BATCH) {
+            self.read_first()?;
+        }
         let mut passed = std::mem::take(&mut self.passed);
-        let first = self.of.k.max(BATCH);
-        if first < passed.len() {
-            passed.select_nth_unstable(first);
-            self.read(&passed[..first])?;
-            let bound = self.bound();
-            passed.drain(..first);
-            passed.retain(|scored| may_be_within(*scored, bound));
+        if let Some(sieve) = &self.sieve {
+            sieve.refine(&mut passed);
         }
         if passed.len() * OPEN > self.of.vectors.rows() {
             passed.sort_unstable_by_key(|scored| scored.row());

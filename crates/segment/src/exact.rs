@@ -13,6 +13,7 @@ use milvus_index::{
     max_sim_range, score_all,
 };
 use milvus_kernel::Bitset;
+use milvus_types::MetricType;
 
 use crate::chunk::{Chunk, Rows};
 use crate::coded::Coded;
@@ -110,11 +111,12 @@ impl<'t, 's> Exact<'t, 's> {
 
     fn top_of(&self, block: &Block) -> Result<Vec<Vec<IndexHit>>, SearchError> {
         let Self { target, k, .. } = *self;
-        let (metric, queries, live) = (target.metric, &target.queries, block.live.as_ref());
+        let (metric, comparison) = (target.metric, target.comparison);
+        let (queries, live) = (&target.queries, block.live.as_ref());
         let Items::Lists(_) = target.items else {
             return Ok(match &self.range {
-                None => exact_search(metric, queries, &block.vectors, live, k)?,
-                Some(range) => exact_range(metric, queries, &block.vectors, live, range, k)?,
+                None => exact_search(comparison, queries, &block.vectors, live, k)?,
+                Some(range) => exact_range(comparison, queries, &block.vectors, live, range, k)?,
             });
         };
         let offsets = block.offsets.as_deref().unwrap_or_default();
@@ -128,6 +130,29 @@ impl<'t, 's> Exact<'t, 's> {
                 })
             })
             .collect()
+    }
+
+    /// The best `limit` rows for query `query` at or behind score `from`.
+    pub(crate) fn complete(
+        &self,
+        query: usize,
+        from: Option<f32>,
+        limit: usize,
+    ) -> Result<Vec<IndexHit>, SearchError> {
+        let metric = self.target.metric;
+        let Ranked { mut rest, .. } = self.ranking(query)?;
+        if let Some(from) = from {
+            let behind = |score: f32| {
+                if metric.larger_is_better() { score <= from } else { score >= from }
+            };
+            rest.retain(|item| behind(item.score));
+        }
+        if limit < rest.len() {
+            rest.select_nth_unstable_by(limit, |a, b| by_score(metric, a, b));
+            rest.truncate(limit);
+        }
+        rest.sort_unstable_by(|a, b| by_score(metric, a, b));
+        Ok(rest.iter().map(|item| IndexHit { row: item.row, score: item.score }).collect())
     }
 
     /// Every live item for query `query`.
@@ -145,7 +170,8 @@ impl<'t, 's> Exact<'t, 's> {
                     max_sim_all(metric, &target.queries, target.list(query), lists, live)?
                 }
                 Some(one) => {
-                    score_all(metric, one, &block.vectors, live)?.pop().unwrap_or_default()
+                    let scores = score_all(target.comparison, one, &block.vectors, live)?;
+                    scores.into_iter().next().unwrap_or_default()
                 }
             };
             for (row, score) in (0..).zip(scores) {
@@ -262,4 +288,16 @@ pub(crate) fn and_valid(
 /// The range that `spec` asks for, as indexes take it.
 pub(crate) fn range(spec: &SearchSpec) -> Option<Range> {
     spec.range.map(|bounds| Range { radius: bounds.radius, range_filter: bounds.range_filter })
+}
+
+/// The part of `range` that is at or behind `from`; everything where there is neither.
+pub(crate) fn narrowed(metric: MetricType, range: Option<Range>, from: Option<f32>) -> Range {
+    let larger = metric.larger_is_better();
+    let everything = if larger { f32::NEG_INFINITY } else { f32::INFINITY };
+    let inner = range.and_then(|range| range.range_filter);
+    let inner = match (inner, from) {
+        (Some(inner), Some(from)) => Some(if larger { inner.min(from) } else { inner.max(from) }),
+        (inner, from) => inner.or(from),
+    };
+    Range { radius: range.map_or(everything, |range| range.radius), range_filter: inner }
 }

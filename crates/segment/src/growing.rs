@@ -7,8 +7,8 @@
 //! - Small inserts are merged with their neighbours as a binary counter does: each row is copied
 //!   at most log2([`CHUNK_ROWS`]) times, and `n` rows lie in about `n / CHUNK_ROWS` chunks plus
 //!   log2(CHUNK_ROWS) small ones, however they came.
-//! - Float vectors are coded when they come, and again when their chunk is merged with others, so
-//!   that a search reads a quarter of their bytes and gives the same answers ([`crate::coded`]).
+//! - Float vectors are coded once, when there are enough of them, so that a search reads an eighth of
+//!   their bytes and gives the same answers ([`crate::coded`]).
 //! - When the collection's schema changes, rows keep the columns they came with; see
 //!   [`crate::schema`]. Rows that follow an older schema, or a newer one, are taken all the same.
 //!
@@ -32,6 +32,7 @@ use crate::deletes::{DeleteBitmap, DeleteSnapshot};
 use crate::error::{FetchError, InsertError, QueryError, SearchError};
 use crate::expiry::Expiry;
 use crate::live::{Live, Visibility};
+use crate::pages::Pages;
 use crate::schema::SegmentSchema;
 use crate::segment::{Segment, select};
 use crate::spec::{Hit, SearchSpec, Selection};
@@ -51,6 +52,7 @@ pub struct GrowingSegment {
     state: RwLock<State>,
     /// Held by the one insert under way, so that merging needs no lock that readers take.
     writer: Mutex<()>,
+    pages: Pages,
 }
 
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl GrowingSegment {
             deletes: DeleteBitmap::default(),
             state: RwLock::new(State { chunks: Arc::new([]), runs: Vec::new(), bytes: 0 }),
             writer: Mutex::new(()),
+            pages: Pages::default(),
         }
     }
 
@@ -285,7 +288,8 @@ fn append(
     })?;
     let mut chunk = Chunk::new(start, len, batch, keys);
     if len >= CODED_ROWS {
-        chunk = chunk.coded(segment_id, schema);
+        let before = kept.last().map(|chunk| &**chunk);
+        chunk = chunk.coded(segment_id, schema, before, merged);
     }
     Ok(kept.iter().cloned().chain([Arc::new(chunk)]).collect())
 }
@@ -339,7 +343,7 @@ impl Segment for GrowingSegment {
         let (rows, visibility) = self.at(spec.mvcc, &spec.expiry);
         let target = Target::new(&rows, spec)?;
         let live = Live::find(&rows, visibility, &spec.filter, None, |keys| rows.find_keys(keys))?;
-        search::search(&rows, &live, spec, &target, None)
+        search::search(&rows, &live, spec, &target, None, &self.pages)
     }
 
     fn select(
@@ -376,7 +380,7 @@ impl Segment for GrowingSegment {
         let state = self.state.read();
         let runs = state.runs.capacity() * size_of::<(u32, Timestamp)>();
         let codes: u64 = state.chunks.iter().map(|chunk| chunk.code_bytes()).sum();
-        state.bytes + codes + runs as u64 + self.deletes.memory_bytes()
+        state.bytes + codes + runs as u64 + self.deletes.memory_bytes() + self.pages.bytes()
     }
 
     fn set_schema(&self, schema: Arc<SegmentSchema>) {

@@ -5,12 +5,11 @@ use milvus_index::{
     Depth, Hit as IndexHit, IndexType, Range, SearchParams, VectorIndex, check_search_params,
 };
 use milvus_kernel::Bitset;
-use milvus_types::MetricType;
 use rustc_hash::FxHashSet;
 
 use crate::chunk::Rows;
 use crate::error::SearchError;
-use crate::exact::{and_valid, range};
+use crate::exact::{and_valid, narrowed, range};
 use crate::live::Live;
 use crate::ranking::{Item, Widening, find};
 use crate::spec::SearchSpec;
@@ -67,29 +66,25 @@ impl<'t, 's> Indexed<'t, 's> {
         (0..self.target.nq).map(&mut top).collect()
     }
 
-    /// All rows for query `query`, those at or behind score `from` where given.
-    pub(crate) fn ranking(&self, query: usize, from: Option<f32>) -> Widening<'_> {
-        let metric = self.target.metric;
+    /// All rows for query `query`, as the index finds them.
+    pub(crate) fn ranking(&self, query: usize) -> Widening<'_> {
         Widening {
             index: self.index,
             query: self.target.queries.row(query),
             params: self.params,
-            range: match from {
-                Some(from) => Some(narrowed(metric, self.range, from)),
-                None => self.range,
-            },
+            range: self.range,
             live: self.live.as_ref(),
             given: FxHashSet::default(),
             exhausted: false,
         }
     }
-}
 
-/// The part of `range` that is at or behind `from`.
-fn narrowed(metric: MetricType, range: Option<Range>, from: f32) -> Range {
-    let larger = metric.larger_is_better();
-    let everything = if larger { f32::NEG_INFINITY } else { f32::INFINITY };
-    let inner = range.and_then(|range| range.range_filter);
-    let inner = inner.map_or(from, |inner| if larger { inner.min(from) } else { inner.max(from) });
-    Range { radius: range.map_or(everything, |range| range.radius), range_filter: Some(inner) }
+    /// The best `limit` rows for query `query` at or behind score `from`, and no row overlooked.
+    pub(crate) fn complete(&self, query: usize, from: Option<f32>, limit: usize) -> Vec<IndexHit> {
+        let range = narrowed(self.target.metric, self.range, from);
+        let mut found = Vec::new();
+        let vector = self.target.queries.row(query);
+        self.index.range_search(vector, &range, limit, self.live.as_ref(), &mut found);
+        found
+    }
 }

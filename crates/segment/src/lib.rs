@@ -22,6 +22,7 @@ mod group;
 mod growing;
 mod indexed;
 mod live;
+mod pages;
 mod ranking;
 mod schema;
 mod sealed;
@@ -42,11 +43,12 @@ pub use error::{
 };
 pub use expiry::Expiry;
 pub use growing::{CHUNK_ROWS, GrowingSegment};
+pub use pages::PAGE_BYTES_PER_ROW;
 pub use schema::SegmentSchema;
 pub use sealed::{SealedParts, SealedSegment, SegmentIndex};
 pub use segment::Segment;
 pub use spec::{
-    Boost, BoostMode, Boosts, Cursor, GroupBy, GroupField, GroupSet, GroupValue, Hit, Queries,
-    RandomScore, RangeBounds, SearchSpec, Selection, result_order,
+    Boost, BoostMode, Boosts, Cursor, GroupBy, GroupField, GroupSet, GroupValue, HASH_BITS, Hit,
+    Queries, RandomScore, RangeBounds, SearchSpec, Selection, result_order,
 };
 pub use vectors::{vector_data, vector_type};

@@ -48,7 +48,7 @@ impl Visibility {
 }
 
 /// The live rows of a segment.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Live {
     /// All rows before this one.
     All(u32),

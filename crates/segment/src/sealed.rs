@@ -23,6 +23,7 @@ use crate::error::{
 };
 use crate::expiry::Expiry;
 use crate::live::{Live, Visibility};
+use crate::pages::Pages;
 use crate::schema::SegmentSchema;
 use crate::segment::{Segment, select};
 use crate::spec::{Hit, SearchSpec, Selection};
@@ -83,6 +84,7 @@ pub struct SealedSegment {
     indexes: Vec<SegmentIndex>,
     scalar_indexes: Option<ScalarIndexSet>,
     key_index: Option<KeyIndex>,
+    pages: Pages,
 }
 
 impl SealedSegment {
@@ -145,6 +147,7 @@ impl SealedSegment {
             scalar_indexes: (!scalar_indexes.is_empty())
                 .then(|| ScalarIndexSet::new(scalar_indexes)),
             key_index,
+            pages: Pages::default(),
         })
     }
 
@@ -267,7 +270,8 @@ impl Segment for SealedSegment {
                 && index.metric == spec.metric
                 && kind == (target.queries.data_type(), target.queries.dim())
         });
-        search::search(&rows, &live, spec, &target, index.map(|index| &*index.index))
+        let index = index.map(|index| &*index.index);
+        search::search(&rows, &live, spec, &target, index, &self.pages)
     }
 
     fn select(
@@ -307,7 +311,7 @@ impl Segment for SealedSegment {
     fn memory_bytes(&self) -> u64 {
         let indexes: u64 = self.indexes.iter().map(|index| index.index.memory_bytes()).sum();
         let scalar: u64 = self.scalar_indexes().iter().map(|index| index.memory_bytes()).sum();
-        indexes + scalar + self.deletes.memory_bytes()
+        indexes + scalar + self.deletes.memory_bytes() + self.pages.bytes()
     }
 
     fn set_schema(&self, schema: Arc<SegmentSchema>) {

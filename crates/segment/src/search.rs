@@ -1,17 +1,18 @@
 //! A search of one segment, from the live rows to its hits.
 
-use milvus_index::VectorIndex;
+use milvus_index::{Hit as IndexHit, VectorIndex};
 use milvus_types::MetricType;
 
 use crate::boost;
 use crate::chunk::Rows;
 use crate::error::SearchError;
-use crate::exact::Exact;
+use crate::exact::{Exact, range};
 use crate::group::{Groups, best_groups};
 use crate::indexed::Indexed;
 use crate::live::Live;
+use crate::pages::{Asked, Complete, Paged, Pages};
 use crate::ranking::{Item, Ranking};
-use crate::spec::{Cursor, Hit, SearchSpec, result_order};
+use crate::spec::{Hit, SearchSpec, result_order};
 use crate::target::{Items, Target};
 
 /// Where hits come from.
@@ -37,18 +38,27 @@ impl Source<'_, '_> {
         }
     }
 
-    /// All hits of query `query`; those well before `after` may be left out.
-    fn ranking(
-        &self,
-        query: usize,
-        after: Option<&Cursor>,
-    ) -> Result<Box<dyn Ranking + '_>, SearchError> {
+    /// All hits of query `query`.
+    fn ranking(&self, query: usize) -> Result<Box<dyn Ranking + '_>, SearchError> {
         Ok(match self {
             Self::Exact(exact) => Box::new(exact.ranking(query)?),
-            Self::Indexed(indexed) => {
-                Box::new(indexed.ranking(query, after.map(|after| after.score)))
-            }
+            Self::Indexed(indexed) => Box::new(indexed.ranking(query)),
         })
+    }
+}
+
+/// One query of a search of rows.
+struct One<'a, 't, 's> {
+    source: &'a Source<'t, 's>,
+    query: usize,
+}
+
+impl Complete for One<'_, '_, '_> {
+    fn complete(&self, from: Option<f32>, limit: usize) -> Result<Vec<IndexHit>, SearchError> {
+        match self.source {
+            Source::Exact(exact) => exact.complete(self.query, from, limit),
+            Source::Indexed(indexed) => Ok(indexed.complete(self.query, from, limit)),
+        }
     }
 }
 
@@ -59,6 +69,7 @@ pub(crate) fn search(
     spec: &SearchSpec,
     target: &Target<'_>,
     index: Option<&dyn VectorIndex>,
+    pages: &Pages,
 ) -> Result<Vec<Vec<Hit>>, SearchError> {
     let source = match index.filter(|_| target.items == Items::Rows) {
         Some(index) => Source::Indexed(Indexed::new(rows, index, live, spec, target)?),
@@ -69,8 +80,23 @@ pub(crate) fn search(
     } else if spec.group_by.is_some() {
         grouped(rows, spec, target, &source)?
     } else if spec.iterator || spec.after.is_some() {
-        let page = |query| page(rows, spec, &mut *source.ranking(query, spec.after.as_ref())?);
-        (0..target.nq).map(page).collect::<Result<_, _>>()?
+        (0..target.nq)
+            .map(|query| match target.one(query).filter(|_| target.items == Items::Rows) {
+                Some(one) => {
+                    let asked = Asked {
+                        field: target.field.id,
+                        comparison: target.comparison,
+                        query: one,
+                        range: range(spec),
+                        live: live.clone(),
+                    };
+                    let from = spec.after.as_ref().map(|after| after.score);
+                    let (len, one) = (rows.len() as usize, One { source: &source, query });
+                    page(rows, spec, &mut Paged::new(one, pages, asked, len, from))
+                }
+                None => page(rows, spec, &mut *source.ranking(query)?),
+            })
+            .collect::<Result<_, _>>()?
     } else {
         best(rows, spec, &source)?
     };
@@ -105,7 +131,7 @@ fn best(
     let one = |(query, mut items): (usize, Vec<Item>)| {
         let tied = items.get(k - 1).zip(items.get(k)).is_some_and(|(a, b)| a.score == b.score);
         if tied && source.is_exact() {
-            return page(rows, spec, &mut *source.ranking(query, None)?);
+            return page(rows, spec, &mut *source.ranking(query)?);
         }
         items.truncate(k);
         Ok(in_order(rows, spec.metric, items))
@@ -134,7 +160,7 @@ fn grouped(
     let groups = Groups::new(rows, by)?;
     (0..target.nq)
         .map(|query| {
-            let mut ranking = source.ranking(query, None)?;
+            let mut ranking = source.ranking(query)?;
             let in_order = |items| in_order(rows, spec.metric, items);
             let mut hits = best_groups(&mut *ranking, in_order, &groups, (by, query), spec.k)?;
             sort(&mut hits, spec.metric);

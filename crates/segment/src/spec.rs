@@ -10,6 +10,10 @@ use milvus_types::{DataType, KeyValue, MetricType, PrimaryKey, PrimaryKeys, Time
 
 use crate::expiry::Expiry;
 
+/// The search parameter that says how many bits a hash has under MHJACCARD: what the field's index was
+/// created with, or a row would have another score before it is indexed than after.
+pub const HASH_BITS: &str = "mh_element_bit_width";
+
 /// Query vectors, of the searched field's kind.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Queries {
@@ -154,7 +158,7 @@ pub struct SearchSpec {
     pub queries: Arc<Queries>,
     /// How many hits per query; how many groups where hits are grouped.
     pub k: usize,
-    /// Search parameters (`ef`, ...), flattened.
+    /// Search parameters (`ef`, ...), flattened; and [`HASH_BITS`] where the metric needs it.
     pub params: Vec<KeyValue>,
     /// Which rows count, and which elements where it has an element filter.
     pub filter: Plan,

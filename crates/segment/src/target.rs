@@ -1,11 +1,11 @@
 //! What a search compares with what: checked before any row is read.
 
-use milvus_index::{QueryData, VectorData, element_metric, exact_search};
+use milvus_index::{Comparison, QueryData, VectorData, element_metric, exact_search};
 use milvus_types::{DataType, FieldSchema, MetricType};
 
 use crate::chunk::Rows;
 use crate::error::{ColumnType, DimensionMismatch, MetricNotSupported, SearchError};
-use crate::spec::{Queries, SearchSpec};
+use crate::spec::{HASH_BITS, Queries, SearchSpec};
 use crate::vectors::vector_type;
 
 /// What the items of a search are.
@@ -27,6 +27,8 @@ pub(crate) struct Target<'s> {
     pub(crate) queries: QueryData,
     /// How two vectors (of lists: two lists) are compared.
     pub(crate) metric: MetricType,
+    /// The metric with what it has to know besides.
+    pub(crate) comparison: Comparison,
     pub(crate) nq: usize,
 }
 
@@ -68,7 +70,8 @@ impl<'s> Target<'s> {
         let none: VectorData = queries.take(&[]);
         pair.and_then(|pair| exact_search(pair, &none, &none, None, 0).ok())
             .ok_or_else(unsupported)?;
-        Ok(Self { field, items, queries, metric, nq: spec.queries.nq() })
+        let comparison = comparison(metric, &queries, spec);
+        Ok(Self { field, items, queries, metric, comparison, nq: spec.queries.nq() })
     }
 
     /// The vectors of query `query` among all.
@@ -91,6 +94,17 @@ impl<'s> Target<'s> {
             Items::Rows | Items::Elements => Some(self.queries.take(&[number])),
         }
     }
+}
+
+/// `metric` with the width of hashes that `spec` names; Milvus's own where vectors are no whole number
+/// of such hashes.
+fn comparison(metric: MetricType, queries: &QueryData, spec: &SearchSpec) -> Comparison {
+    let plain = Comparison::from(metric);
+    let asked = spec.params.iter().find(|pair| pair.key == HASH_BITS);
+    let bits = asked.and_then(|pair| pair.value.trim_matches('"').parse::<usize>().ok());
+    let fits =
+        |bits: &usize| *bits > 0 && bits.is_multiple_of(8) && queries.dim().is_multiple_of(*bits);
+    Comparison { hash_bits: bits.filter(fits).unwrap_or(plain.hash_bits), ..plain }
 }
 
 /// Bytes of a dense vector.

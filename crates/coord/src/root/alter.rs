@@ -22,6 +22,8 @@ const DESCRIPTION: &str = "collection.description";
 const CONSISTENCY_LEVEL: &str = "consistency_level";
 const DYNAMIC_FIELD_ENABLED: &str = "dynamicfield.enabled";
 const FIELD_DESCRIPTION: &str = "field.description";
+const TIME_ZONE: &str = "timezone";
+const UTC: &str = "UTC";
 
 impl RootCoordinator {
     pub(crate) async fn alter_collection(
@@ -106,8 +108,12 @@ fn alter(collection: &mut Collection, change: CollectionChange) -> Result<()> {
     }
 }
 
+/// Sets and takes away properties. A collection always has a time zone, UTC where its own is taken
+/// away; which field ids were given is nothing that a client may change.
 fn alter_properties(collection: &mut Collection, change: &PropertyChange) -> Result<()> {
     let mut left = change.clone();
+    left.set.retain(|pair| pair.key != MAX_FIELD_ID);
+    left.delete.retain(|key| key != MAX_FIELD_ID);
     for pair in &change.set {
         match pair.key.as_str() {
             DESCRIPTION => collection.schema.description.clone_from(&pair.value),
@@ -124,6 +130,9 @@ fn alter_properties(collection: &mut Collection, change: &PropertyChange) -> Res
         left.set.retain(|other| other.key != pair.key);
     }
     collection.properties = apply(&collection.properties, &left);
+    if left.delete.iter().any(|key| key == TIME_ZONE) {
+        collection.properties.push(KeyValue::new(TIME_ZONE, UTC));
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use crate::prefetch::CACHE_LINE;
 use super::{CHUNK, stream_bytes};
 
 /// Bytes behind the codes: scale and bias.
-const HEADER: usize = 8;
+pub(super) const HEADER: usize = 8;
 
 /// How many bits a dimension has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

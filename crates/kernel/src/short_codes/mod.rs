@@ -13,6 +13,8 @@
 //! - six bits, three streams of 4 `n` dimensions: byte `i` of stream `s` has dimension `s n + i` in
 //!   its low six bits; the high two of the three, first stream first, are dimension `3 n + i`.
 //!
+//! Eight bits may be kept as two rows of four, see [`Layout::encode_split`].
+//!
 //! Rows are whole cache lines where that costs less than a tenth, else a multiple of 8 bytes.
 
 #[cfg(target_arch = "x86_64")]
@@ -22,6 +24,7 @@ pub(crate) mod avx512;
 mod layout;
 pub(crate) mod portable;
 mod query;
+mod split;
 
 pub use layout::{Layout, Width};
 pub use query::Query;

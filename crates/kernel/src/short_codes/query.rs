@@ -64,6 +64,16 @@ impl Query {
         self.layout
     }
 
+    /// The vector that it stands for, times its factor, into `out`.
+    pub fn decode(&self, out: &mut [f32]) {
+        assert_eq!(out.len(), self.layout.dim, "dimensions disagree");
+        let dims = self.layout.width.dims();
+        self.layout.each_place(|dim, place| {
+            let at = (place.chunk * dims + place.stream) * CHUNK + place.byte;
+            out[dim] = self.scale * f32::from(self.elements[at]);
+        });
+    }
+
     #[inline(always)]
     fn value(&self, row: &[u8], product: i32) -> f32 {
         let dot = product.wrapping_mul(2).wrapping_sub(self.offset);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use milvus_expr::{Plan, Templates};
 use milvus_index::{IndexType, check_range_params, check_search_params};
 use milvus_roles::LoadStatus;
-use milvus_segment::{Boosts, Queries, RangeBounds};
+use milvus_segment::{Boosts, HASH_BITS, Queries, RangeBounds};
 use milvus_types::error::OrFailure as _;
 use milvus_types::limits::Window;
 use milvus_types::{
@@ -206,10 +206,13 @@ impl Proxy {
         draft: Draft,
         placeholder: Placeholder,
     ) -> Result<ShardSearch> {
-        let Draft { field, params, filter, partitions, boosts, nq } = draft;
+        let Draft { field, mut params, filter, partitions, boosts, nq } = draft;
         let index = self.index_of(&target.collection, &field).await?;
         let metric = metric(&index, params.metric.as_deref())?;
         check_index_params(&index, &params)?;
+        if metric == MetricType::MhJaccard {
+            hash_bits(&index, &mut params);
+        }
         let range = check_range_params(metric, &params.search).or_failure()?;
         let bytes = placeholder.values.iter().map(bytes::Bytes::len).sum();
         let elements =
@@ -319,6 +322,12 @@ fn metric(index: &IndexMeta, asked: Option<&str>) -> Result<MetricType> {
         }
         _ => Ok(metric),
     }
+}
+
+/// Hashes are as wide as the index has them, also in rows that are not indexed yet.
+fn hash_bits(index: &IndexMeta, params: &mut Params) {
+    params.search.retain(|pair| pair.key != HASH_BITS);
+    params.search.extend(index.param(HASH_BITS).map(|bits| KeyValue::new(HASH_BITS, bits)));
 }
 
 fn check_index_params(index: &IndexMeta, params: &Params) -> Result<()> {

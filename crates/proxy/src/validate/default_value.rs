@@ -8,6 +8,8 @@ use milvus_types::{DataType, ErrorCode, Failure, FieldSchema, Result, Value};
 use milvus_values::geometry;
 use milvus_values::timestamptz::{self, Zone};
 
+use crate::insert::floats::{finite_f32, finite_f64};
+
 /// Whether the field may be null and have the default it has.
 pub(crate) fn validate(field: &FieldSchema) -> Result<()> {
     let (name, data_type) = (&field.name, field.data_type);
@@ -63,7 +65,9 @@ fn of_type(field: &FieldSchema, value: &Value) -> Result<()> {
         Value::Int32(value) => default_range((*value).into(), data_type),
         Value::Int64(_) if data_type != DataType::Int64 => mismatch("Int64"),
         Value::Float(_) if data_type != DataType::Float => mismatch("Float"),
+        Value::Float(value) => finite_f32(&[*value]),
         Value::Double(_) if data_type != DataType::Double => mismatch("Double"),
+        Value::Double(value) => finite_f64(&[*value]),
         Value::VarChar(_) if !matches!(data_type, DataType::VarChar | DataType::Timestamptz) => {
             mismatch("VarChar")
         }
@@ -79,9 +83,7 @@ fn of_type(field: &FieldSchema, value: &Value) -> Result<()> {
         },
         Value::Bytes(_) if data_type != DataType::JSON => mismatch("JSON"),
         Value::Array(_) => mismatch("Array"),
-        Value::Bool(_) | Value::Int64(_) | Value::Float(_) | Value::Double(_) | Value::Bytes(_) => {
-            Ok(())
-        }
+        Value::Bool(_) | Value::Int64(_) | Value::Bytes(_) => Ok(()),
     }
 }
 
@@ -148,6 +150,14 @@ mod tests {
             assert_eq!(validate(&field), Ok(()), "{field:?}");
         }
         for (field, expected) in [
+            (
+                with(DataType::Float, Value::Float(f32::NAN)),
+                "value 'NaN' is not a number or infinity: invalid parameter",
+            ),
+            (
+                with(DataType::Double, Value::Double(f64::NEG_INFINITY)),
+                "value '-Inf' is not a number or infinity: invalid parameter",
+            ),
             (
                 with(DataType::Int8, Value::Int32(128)),
                 "default value out of range: invalid parameter[128 out of range -128 <= value <= \

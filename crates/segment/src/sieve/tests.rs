@@ -118,6 +118,20 @@ fn nearly_all_other_rows_are_held_back() {
 }
 
 #[test]
+fn a_few_rows_far_out_do_not_blind_the_sieve_to_all_others() {
+    let mut values: Vec<f32> = (0..640 * DIM).map(|n| (n as f32 * n as f32 * 0.37).sin()).collect();
+    let query = floats(values[..DIM].iter().map(|x| x + 0.01).collect());
+    for row in [5, 300, 611] {
+        values[row * DIM..][..DIM].iter_mut().for_each(|x| *x = *x * 1e4 + 3e5);
+    }
+    let rows = floats(values);
+    for metric in [MetricType::L2, MetricType::Cosine] {
+        let count = passing(metric, &query, &rows, 0);
+        assert!(count < 20, "{metric}: {count} of 640 rows as near as the nearest");
+    }
+}
+
+#[test]
 fn vectors_that_are_no_larger_than_codes_and_other_kinds_have_none() {
     let short = VectorData::floats(vec![1.0; 16 * 600], 16).unwrap();
     assert!(Codes::of(&short).is_none());

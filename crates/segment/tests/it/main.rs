@@ -6,6 +6,8 @@
 mod coded;
 mod grouped;
 mod growing;
+mod iterators;
+mod minhash;
 mod model;
 mod same_answers;
 mod schema_change;

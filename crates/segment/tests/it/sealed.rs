@@ -15,7 +15,7 @@ use milvus_types::{
 
 use crate::model::{DIM, ID, PARTITION, Row, file, filter, growing, schema};
 
-fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let coordinate = |key: i64, n: i64| ((key * 37 + n * 11) % 101) as f32;
     let row = |key: i64| Row {
         key,
@@ -29,14 +29,18 @@ fn rows() -> Vec<Row> {
     (0..1000).map(row).collect()
 }
 
-fn parts(index: Option<IndexType>) -> SealedParts {
+pub(crate) fn parts(index: Option<IndexType>) -> SealedParts {
+    parts_with(index, &[])
+}
+
+pub(crate) fn parts_with(index: Option<IndexType>, params: &[KeyValue]) -> SealedParts {
     let growing = growing(PkType::Int64, &rows(), 100);
     let file = file(&growing);
     let indexes = index.into_iter().map(|index_type| {
         let column = file.rows.column_by_name("vector").unwrap();
         let field = schema(PkType::Int64).fields[4].clone();
         let vectors = vector_data(ID, &field, column).unwrap();
-        let plan = check_build_params(index_type, MetricType::L2, DIM, &[]).unwrap();
+        let plan = check_build_params(index_type, MetricType::L2, DIM, params).unwrap();
         let built = build(&plan, vectors, 1, &|_, _| {}, &AtomicBool::new(false)).unwrap();
         let index = built.into_index();
         SegmentIndex { field: FieldId(104), metric: MetricType::L2, index }
@@ -53,7 +57,7 @@ fn parts(index: Option<IndexType>) -> SealedParts {
     }
 }
 
-fn spec(metric: MetricType, k: usize, text: &str, mvcc: u64) -> SearchSpec {
+pub(crate) fn spec(metric: MetricType, k: usize, text: &str, mvcc: u64) -> SearchSpec {
     let queries = Queries::floats(vec![40.0, 20.0, 60.0, 0.0, 0.0, 0.0], DIM).unwrap();
     let filter = filter(PkType::Int64, text);
     SearchSpec::new("vector", metric, Arc::new(queries), k, filter, Timestamp(mvcc))

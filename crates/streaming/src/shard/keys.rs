@@ -3,7 +3,7 @@
 use std::collections::hash_map::Entry;
 
 use arrow::array::{Array, RecordBatch};
-use milvus_segment::code_bytes;
+use milvus_segment::{PAGE_BYTES_PER_ROW, code_bytes};
 use milvus_types::{FieldSchema, PkType, PrimaryKeys};
 use rustc_hash::FxHashMap;
 
@@ -71,7 +71,7 @@ impl KeyMap {
 }
 
 /// Bytes that `rows`, of `fields`, will hold once applied: their values, not the buffers they are
-/// views of, the codes of their vectors and their entries in a key map.
+/// views of, the codes of their vectors, their entries in a key map and what is kept for iterators.
 pub(super) fn estimate_row_bytes(
     rows: &RecordBatch,
     fields: &[FieldSchema],
@@ -82,7 +82,8 @@ pub(super) fn estimate_row_bytes(
     });
     let keys = rows.column_by_name(pk_field).and_then(|keys| PrimaryKeys::from_array(keys));
     let keys = keys.as_ref().map_or(0, KeyMap::estimate_bytes);
-    values.sum::<usize>() as u64 + code_bytes(fields, rows.num_rows()) + keys
+    let pages = PAGE_BYTES_PER_ROW * rows.num_rows() as u64;
+    values.sum::<usize>() as u64 + code_bytes(fields, rows.num_rows()) + keys + pages
 }
 
 #[cfg(test)]

@@ -67,11 +67,12 @@ fn some_properties_set_what_they_name_and_are_not_kept() {
         KeyValue::new(CONSISTENCY_LEVEL, "Strong"),
         KeyValue::new("mmap.enabled", "true"),
     ];
-    let change = PropertyChange { set, delete: vec!["timezone".into()] };
+    let change = PropertyChange { set, delete: vec![] };
     alter(&mut changed, CollectionChange::Properties(change)).unwrap();
     assert_eq!(changed.schema.description, "words");
     assert_eq!(changed.consistency_level, ConsistencyLevel::Strong);
-    assert_eq!(changed.properties, [KeyValue::new("mmap.enabled", "true")]);
+    let utc = KeyValue::new("timezone", "UTC");
+    assert_eq!(changed.properties, [utc, KeyValue::new("mmap.enabled", "true")]);
 
     for (enable, fields) in [("true", 3), ("true", 3), ("false", 2)] {
         let set = vec![KeyValue::new(DYNAMIC_FIELD_ENABLED, enable)];
@@ -80,6 +81,30 @@ fn some_properties_set_what_they_name_and_are_not_kept() {
         assert_eq!(changed.schema.fields.len(), fields);
         assert_eq!(changed.schema.enable_dynamic_field, enable == "true");
     }
+}
+
+#[test]
+fn there_is_always_a_time_zone_and_ids_are_not_a_clients_to_set() {
+    let mut changed = collection();
+    let mut change = |set: &[(&str, &str)], delete: &[&str]| {
+        let set = set.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect();
+        let delete = delete.iter().map(|key| (*key).to_owned()).collect();
+        let change = CollectionChange::Properties(PropertyChange { set, delete });
+        alter(&mut changed, change).unwrap();
+        changed.properties.clone()
+    };
+    let zone = |zone: &str| vec![KeyValue::new("timezone", zone)];
+    assert_eq!(
+        change(&[("timezone", "Asia/Tokyo"), ("max_field_id", "7")], &[]),
+        zone("Asia/Tokyo")
+    );
+    assert_eq!(change(&[], &["timezone", "max_field_id"]), zone("UTC"));
+    alter(&mut changed, CollectionChange::AddField(named("a"))).unwrap();
+    alter(&mut changed, CollectionChange::DropField("a".into())).unwrap();
+    let reset = PropertyChange { set: vec![KeyValue::new("max_field_id", "1")], delete: vec![] };
+    alter(&mut changed, CollectionChange::Properties(reset)).unwrap();
+    alter(&mut changed, CollectionChange::AddField(named("b"))).unwrap();
+    assert_eq!(changed.schema.field("b").unwrap().id, FieldId(103));
 }
 
 #[test]
