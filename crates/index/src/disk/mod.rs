@@ -4,8 +4,8 @@
 //! of a sector, which brings the exact score of the row and the rows to look at next. Which of those
 //! to read is decided by codes that are kept in memory (`codes`), an eighth of the vectors'
 //! size unless `pq_code_budget_gb_ratio` says otherwise. The nodes around the entry, which every walk
-//! passes, are kept too: `search_cache_budget_gb_ratio` of the vectors' size, but never more than two
-//! hundredths, so that an index stays below 15 % of its vectors. The vectors of the segment are read
+//! passes, are kept too: `search_cache_budget_gb_ratio` of the vectors' size, but never more than four
+//! thousandths, so that an index stays below 15 % of its vectors. The vectors of the segment are read
 //! only where few rows are live and in range searches.
 //!
 //! An index that is opened from a file reads whole sectors at their places in it ([`crate::open_file`]);
@@ -49,7 +49,7 @@ use vamana::{Builder, Space};
 /// Millionths, in which shares are given.
 const MILLION: u64 = 1_000_000;
 /// The most of the vectors' size that cached nodes have, in millionths.
-const MOST_CACHED: u32 = 20_000;
+const MOST_CACHED: u32 = 4_000;
 
 pub(crate) struct DiskAnn {
     index_type: IndexType,

@@ -9,21 +9,23 @@ pub(super) const FEW: usize = 512;
 const MANY: f64 = 0.7;
 /// Larger `ef` than this are not walked with candidates that are dropped at the end.
 const LARGE_EF: usize = 1024;
-/// Nanoseconds for each candidate of a walk, and for each link between live rows that takes two
-/// steps: how many it takes goes with the inverse of the share of live rows.
-const WALKED: f64 = 1300.0;
+/// Nanoseconds for each candidate of a walk, and before the first; and how many times as much it is for
+/// each link between live rows that takes two steps, which goes with the inverse of their share.
+const WALKED: f64 = 1000.0;
+const DESCENDED: f64 = 12_000.0;
 const DETOURS: f64 = 0.15;
-/// Nanoseconds to compare with a live row by code.
-const COMPARED: f64 = 12.0;
+/// Nanoseconds to compare with a live row by code, and for exact scores of the best.
+const COMPARED: f64 = 20.0;
+const RERANKED: f64 = 20_000.0;
 /// Nanoseconds for the sketch of each row, live or not, and for the best of them.
-const SKETCHED: f64 = 0.5;
-const COLLECTED: f64 = 20_000.0;
+const SKETCHED: f64 = 0.6;
+const COLLECTED: f64 = 35_000.0;
 /// What a detour costs in candidates, at a share of live rows of 1.
 const DETOUR: f64 = 0.09;
 /// A walk that has to look in all directions takes so many times the candidates.
 const FAR: f64 = 14.0;
 /// Live rows are far from the query where so many times fewer are next to it than elsewhere.
-const LONELY: f64 = 1.25;
+const LONELY: f64 = 1.6;
 /// A few rows next to the query say the share of live ones only so far.
 const DOUBT: f64 = 0.03;
 
@@ -88,7 +90,7 @@ impl Plan {
     fn scan(&self, near: f64) -> (Way, f64) {
         // Vectors are dearer than codes by what they are longer.
         let each = if self.coded { COMPARED } else { 4.0 * COMPARED };
-        let scan = self.live as f64 * each;
+        let scan = self.live as f64 * each + RERANKED;
         let sketches = self.rows as f64 * SKETCHED + COLLECTED;
         if self.sketched && self.live > FEW && sketches < scan {
             let most = (SKETCHES * self.loneliness(near).min(MOST_FAR)) as usize;
@@ -103,13 +105,13 @@ impl Plan {
         let share = self.share();
         let wide = (self.ef as f64 / share).ceil() as usize;
         if share >= MANY && wide <= LARGE_EF {
-            return (Way::WalkAll(wide), wide as f64 * WALKED);
+            return (Way::WalkAll(wide), wide as f64 * WALKED + DESCENDED);
         }
         // Fewer of a row's neighbours are walked on, and those that are may be a detour away. A walk comes
         // by rows in all directions if it looks far around.
         let far = if self.loneliness(near) > LONELY { FAR } else { 1.0 };
         let ef = self.ef as f64 * (1.5 + DETOUR / share) * far;
-        (Way::WalkLive(ef as usize), ef * WALKED * (1.0 + DETOURS / share))
+        (Way::WalkLive(ef as usize), ef * WALKED * (1.0 + DETOURS / share) + DESCENDED)
     }
 }
 
