@@ -29,10 +29,11 @@ const LONELY: f64 = 1.6;
 /// A few rows next to the query say the share of live ones only so far.
 const DOUBT: f64 = 0.03;
 
-/// Sketches that are compared by code, the most, where live rows are next to the query, and how many
-/// times as many where they are far. Half of them is the least.
-const SKETCHES: f64 = 640.0;
-const MOST_FAR: f64 = 8.0;
+/// Sketches that are compared by code, the most, where live rows are next to the query; half of them is the
+/// least. Where they are far it takes so many times as many as this power of how lonely the query is.
+const SKETCHES: f64 = 240.0;
+const LONELIER: f64 = 1.6;
+const MOST_FAR: f64 = 22.0;
 
 /// A way to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +94,8 @@ impl Plan {
         let scan = self.live as f64 * each + RERANKED;
         let sketches = self.rows as f64 * SKETCHED + COLLECTED;
         if self.sketched && self.live > FEW && sketches < scan {
-            let most = (SKETCHES * self.loneliness(near).min(MOST_FAR)) as usize;
+            let more = self.loneliness(near).powf(LONELIER).min(MOST_FAR);
+            let most = (SKETCHES * more) as usize;
             (Way::Sketches((most / 2, most)), sketches)
         } else {
             (Way::Scan, scan)
