@@ -29,6 +29,20 @@ pub(crate) enum Metric {
     },
 }
 
+/// How many times longer than the mean of the rows a query of inner products is made.
+const STRETCHED: f32 = 64.0;
+
+/// Makes `query`, an inner product with which orders rows, so long that `mean`, which codes of rows are
+/// centred by, is little beside it: its length changes no order, and codes of the query less the mean
+/// would else be spent on the mean.
+pub(crate) fn stretch(query: &mut [f32], mean: &[f32]) {
+    let (own, mean) = (distance::norm_squared(query).sqrt(), distance::norm_squared(mean).sqrt());
+    let longer = STRETCHED * mean / own;
+    if longer > 1.0 && longer.is_finite() {
+        query.iter_mut().for_each(|x| *x *= longer);
+    }
+}
+
 impl Metric {
     /// The metric of pairs of vectors that `metric` is, if it is one of `data_type`.
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other pairs go together")]

@@ -99,6 +99,18 @@ enum Codes {
     Product(Product),
 }
 
+impl Codes {
+    /// What vectors are centred by before they are coded; nothing where they are not.
+    fn mean(&self) -> &[f32] {
+        match self {
+            Self::Lean(lean) => lean.projection.mean.as_slice(),
+            Self::Short(short) => short.mean.as_slice(),
+            Self::Scalar { mean, .. } => mean.as_slice(),
+            Self::Product(_) => &[],
+        }
+    }
+}
+
 /// [`Duplicates`] as sections.
 struct DuplicateSections {
     first: Section<u32>,

@@ -17,6 +17,9 @@ const DETOURS: f64 = 0.15;
 /// Nanoseconds to compare with a live row by code, and for exact scores of the best.
 const COMPARED: f64 = 20.0;
 const RERANKED: f64 = 20_000.0;
+/// Nanoseconds to compare with a live row exactly, and for each of its dimensions.
+const EXACT: f64 = 5.0;
+const EXACT_DIM: f64 = 0.15;
 /// Nanoseconds for the sketch of each row, live or not, and for the best of them.
 const SKETCHED: f64 = 0.6;
 const COLLECTED: f64 = 35_000.0;
@@ -29,17 +32,20 @@ const LONELY: f64 = 1.6;
 /// A few rows next to the query say the share of live ones only so far.
 const DOUBT: f64 = 0.03;
 
-/// Sketches that are compared by code, the most, where live rows are next to the query; half of them is the
-/// least. Where they are far it takes so many times as many as this power of how lonely the query is.
-const SKETCHES: f64 = 240.0;
-const LONELIER: f64 = 1.6;
-const MOST_FAR: f64 = 22.0;
+/// What exact scores of rows far from the query cost beside those of codes, which say less of such rows.
+const WORTH: f64 = 0.5;
+/// Sketches that are compared by code, the most, where live rows are next to the query, and how many
+/// times as many where they are far; half of them is the least.
+const SKETCHES: f64 = 640.0;
+const MOST_FAR: f64 = 12.0;
 
 /// A way to search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
     /// Compares with every live row, by code first where there are many.
     Scan,
+    /// Compares with every live row exactly.
+    Exact,
     /// Scans the sketches of all rows, and compares with so many of the best by code: the least, and the
     /// most.
     Sketches((usize, usize)),
@@ -54,6 +60,7 @@ pub(super) enum Way {
 pub(super) struct Plan {
     pub(super) rows: usize,
     pub(super) live: usize,
+    pub(super) dim: usize,
     /// Candidates asked for.
     pub(super) ef: usize,
     /// Whether there are codes and sketches.
@@ -78,7 +85,7 @@ impl Plan {
 
     /// Whether rows next to the query being live or not makes a difference.
     pub(super) fn needs_near(&self) -> bool {
-        self.live > FEW && self.way(1.0) != Way::Scan && self.share() < MANY
+        self.live > FEW && !matches!(self.way(1.0), Way::WalkAll(_))
     }
 
     /// How many times fewer live rows are next to the query than elsewhere: the best live ones lie in
@@ -89,17 +96,32 @@ impl Plan {
 
     /// The best way without walking, and its cost.
     fn scan(&self, near: f64) -> (Way, f64) {
-        // Vectors are dearer than codes by what they are longer.
-        let each = if self.coded { COMPARED } else { 4.0 * COMPARED };
-        let scan = self.live as f64 * each + RERANKED;
-        let sketches = self.rows as f64 * SKETCHED + COLLECTED;
-        if self.sketched && self.live > FEW && sketches < scan {
-            let more = self.loneliness(near).powf(LONELIER).min(MOST_FAR);
-            let most = (SKETCHES * more) as usize;
+        let (live, lonely, exact) = (self.live as f64, self.loneliness(near), self.exact());
+        if !self.coded || self.live <= FEW {
+            return (Way::Exact, exact);
+        }
+        let worth = if lonely > LONELY { WORTH } else { 1.0 };
+        let scan = live * COMPARED + RERANKED;
+        let most = SKETCHES * lonely.min(MOST_FAR);
+        let sketches = self.rows as f64 * SKETCHED + COLLECTED + most * COMPARED / 2.0;
+        let most = most as usize;
+        if exact * worth <= scan && (exact * worth <= sketches || !self.sketched) {
+            (Way::Exact, exact)
+        } else if self.sketched && sketches < scan {
             (Way::Sketches((most / 2, most)), sketches)
         } else {
             (Way::Scan, scan)
         }
+    }
+
+    /// Whether to compare exactly where all live rows are far from the query: codes say less of them, which
+    /// is worth something.
+    pub(super) fn exact_is_worth(&self) -> bool {
+        self.exact() * WORTH <= self.live as f64 * COMPARED + RERANKED
+    }
+
+    fn exact(&self) -> f64 {
+        self.live as f64 * (EXACT + EXACT_DIM * self.dim as f64)
     }
 
     /// The best way to walk, and its cost.
@@ -122,19 +144,21 @@ mod tests {
     use super::*;
 
     fn plan(rows: usize, live: usize) -> Plan {
-        Plan { rows, live, ef: 20, coded: true, sketched: live < rows }
+        Plan { rows, live, dim: 384, ef: 20, coded: true, sketched: live < rows }
     }
 
     #[test]
     fn the_number_of_live_rows_and_where_they_are_decide() {
         let rows = 130_000;
-        assert_eq!(plan(rows, 500).way(0.0), Way::Scan);
+        assert_eq!(plan(rows, 500).way(0.0), Way::Exact);
         assert_eq!(plan(rows, 1_300).way(0.01), Way::Scan);
         assert!(matches!(plan(rows, 13_000).way(0.1), Way::Sketches(_)));
         assert!(matches!(plan(rows, 65_000).way(0.5), Way::WalkLive(_)));
         assert!(matches!(plan(rows, 65_000).way(0.0), Way::Sketches(_)));
         assert_eq!(plan(rows, rows).way(1.0), Way::WalkAll(20));
         assert!(!plan(rows, rows).needs_near() && plan(rows, 65_000).needs_near());
+        // Short vectors are compared as fast as codes.
+        assert_eq!(Plan { dim: 16, ..plan(8_000, 4_000) }.way(0.0), Way::Exact);
         // Scans of all rows are for segments, not for hundreds of millions.
         assert!(matches!(plan(100_000_000, 10_000_000).way(0.1), Way::WalkLive(_)));
     }

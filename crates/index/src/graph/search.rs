@@ -17,12 +17,15 @@ use crate::graph::walk::Walk;
 use crate::graph::{Codes, Graph};
 use crate::ivf::kmeans::widen;
 use crate::params::SearchParams;
+use crate::score::{Metric, stretch};
 use crate::vector_index::Hit;
 use crate::vectors::VectorRef;
 
 /// Candidates of a scan of codes that get exact scores: so many times `k`, and some more.
 const SCAN_SHARE: usize = 8;
 const SCAN_MORE: usize = 64;
+/// One in so many live rows may be a candidate of a scan.
+const SCAN_PART: usize = 32;
 /// Live rows from everywhere that a walk among live rows starts from, and how far each is looked for.
 const STARTS: usize = 48;
 const WORDS: usize = 8;
@@ -104,33 +107,34 @@ pub(crate) fn search(
         live_count,
     };
     let mut best = reuse(&mut scratch.best, k);
-    if let (Some(Codes::Scalar { mean, rows }), VectorRef::Float(query)) = (&graph.codes, query) {
+    let mut floats = std::mem::take(&mut scratch.widened);
+    widen(graph.metric, query, &mut floats);
+    if graph.metric == Metric::Ip {
+        stretch(&mut floats, graph.codes.as_ref().map_or(&[], Codes::mean));
+    }
+    if let Some(Codes::Scalar { mean, rows }) = &graph.codes {
         let coder = Coder { metric: graph.metric, mean: mean.as_slice() };
         let mut coded = std::mem::take(&mut scratch.coded);
-        coded.resize(sq8::stride(query.len()), 0);
-        coder.encode(query, &mut scratch.centred, &mut coded);
-        let space = codes::space(rows.as_slice(), graph.metric, query.len());
+        coded.resize(sq8::stride(floats.len()), 0);
+        coder.encode(&floats, &mut scratch.centred, &mut coded);
+        let space = codes::space(rows.as_slice(), graph.metric, floats.len());
         search.run(&space.query(&coded), true, entry, scratch, &mut best);
         scratch.coded = coded;
     } else if let Some(Codes::Lean(lean)) = &graph.codes {
-        widen(graph.metric, query, &mut scratch.centred);
         let mut buffers = std::mem::take(&mut scratch.lean);
-        let target = lean.query(graph.metric, &scratch.centred, &mut buffers);
+        let target = lean.query(graph.metric, &floats, &mut buffers);
         search.run(&target, true, entry, scratch, &mut best);
         scratch.lean = buffers;
     } else if let Some(Codes::Short(short)) = &graph.codes {
-        let mut floats = std::mem::take(&mut scratch.widened);
-        widen(graph.metric, query, &mut floats);
         let target = short.query(graph.metric, &floats, &mut scratch.centred);
         search.run(&target, true, entry, scratch, &mut best);
-        scratch.widened = floats;
     } else if let Some(Codes::Product(product)) = &graph.codes {
-        widen(graph.metric, query, &mut scratch.centred);
-        let target = product.query(graph.metric, &scratch.centred);
+        let target = product.query(graph.metric, &floats);
         search.run(&target, true, entry, scratch, &mut best);
     } else {
         search.run(&search.query, false, entry, scratch, &mut best);
     }
+    scratch.widened = floats;
     best.drain_sorted(&mut scratch.found);
     scratch.best = Some(best);
     out.extend(scratch.found.iter().map(|&scored| graph.metric.hit(scored)));
@@ -163,11 +167,12 @@ impl Search<'_> {
             rows: self.graph.vectors.rows(),
             live: self.live_count,
             ef: self.ef,
+            dim: self.graph.vectors.dim(),
             coded,
             sketched: coded && self.live.is_some() && self.graph.sketches.is_some(),
         };
         let mut way = plan.way(1.0);
-        if way != Way::Scan {
+        if !matches!(way, Way::Scan | Way::Exact) {
             let start = self.descend(target, entry, &mut scratch.walk);
             if plan.needs_near() {
                 way = plan.way(self.starts(start.row(), &mut scratch.rows));
@@ -181,11 +186,13 @@ impl Search<'_> {
                 }
                 Way::WalkLive(ef) => self.walk_live(target, ef, scratch, best),
                 Way::Sketches(wanted) => self.scan_sketches(target, wanted, scratch, best),
-                Way::Scan => {}
+                Way::Scan | Way::Exact => {}
             }
         }
         if !best.is_full() {
-            self.scan(target, coded, scratch, best);
+            // What is left of a walk is that nothing next to the query is live.
+            let exact = way == Way::Exact || plan.exact_is_worth();
+            self.scan(target, coded && !exact, scratch, best);
         }
     }
 
@@ -205,7 +212,7 @@ impl Search<'_> {
     /// The most candidates of a scan that get exact scores: rows far from the query differ by less than
     /// their codes tell apart.
     fn scanned(&self) -> usize {
-        self.reranked.max(SCAN_SHARE * self.k + SCAN_MORE)
+        self.reranked.max(SCAN_SHARE * self.k + SCAN_MORE).max(self.live_count / SCAN_PART)
     }
 
     fn descend(&self, target: &impl Target, entry: u32, walk: &mut Walk) -> Scored {
@@ -249,12 +256,16 @@ impl Search<'_> {
         let most = most.max(32 * self.k);
         let mut floats = std::mem::take(&mut scratch.floats);
         widen(metric, self.vector, &mut floats);
+        if metric == Metric::Ip {
+            stretch(&mut floats, sketches.projection.mean.as_slice());
+        }
         let lives = (live, self.graph.vectors.rows());
         let Scratch { collector, sketch_buffers, .. } = scratch;
         sketches.scan(metric, &floats, lives, most, collector, sketch_buffers);
         scratch.floats = floats;
         let places = self.graph.places.as_slice();
-        let mut wide = reuse(&mut scratch.wide, self.scanned());
+        let reranked = self.scanned().max(most / 2);
+        let mut wide = reuse(&mut scratch.wide, reranked);
         let mut near = reuse(&mut scratch.near, self.k);
         let Scratch { collector, rows, distances, .. } = scratch;
         let (mut done, mut next) = (0, least.max(8 * self.k));
@@ -282,7 +293,7 @@ impl Search<'_> {
         }
         wide.drain_sorted(&mut scratch.found);
         (scratch.wide, scratch.near) = (Some(wide), Some(near));
-        self.rerank(false, self.scanned(), scratch, best);
+        self.rerank(false, reranked, scratch, best);
     }
 
     /// Where a walk among live rows starts: where the levels lead, what is next to that, and some live
@@ -318,8 +329,8 @@ impl Search<'_> {
     }
 
     /// Computes the exact scores of the best live rows of `scratch.found`, and, where they are rows
-    /// of the graph, of those that they stand for: of `reranked`, and of a few more as long as those
-    /// are among the best, up to `most`.
+    /// of the graph, of those that they stand for: of `reranked`, and of twice as many as long as
+    /// that brings better rows, up to `most`.
     fn rerank(&self, linked: bool, most: usize, scratch: &mut Scratch, best: &mut TopK) {
         let groups = self.graph.duplicates.view();
         let Scratch { found, rows, distances, .. } = scratch;
@@ -347,7 +358,7 @@ impl Search<'_> {
                 break;
             }
             done += rows.len();
-            batch = (self.k / 2 + 8).min(most.saturating_sub(done));
+            batch = done.min(most.saturating_sub(done));
         }
     }
 

@@ -7,7 +7,8 @@
 //! least sums is then compared by code, and the best of that exactly (`search`).
 //!
 //! Rows lie in the order of their numbers, so that the words of a filter are those of the blocks.
-//! Euclidean distances need the length of what the leading directions leave out, too: one more part.
+//! Euclidean distances (COSINE: of vectors of length 1) need the length of what the leading directions
+//! leave out, too: one more part.
 //!
 //! Not here: which rows have the least sums (`collect`), when sketches are worth it (`search`).
 
@@ -53,7 +54,7 @@ pub(super) fn build_bytes() -> u64 {
 /// Directions, and parts, of vectors of `dim` dimensions.
 pub(crate) fn shape(metric: Metric, dim: usize) -> (usize, usize) {
     let kept = dim.min(DIRECTIONS);
-    let rest = usize::from(metric == Metric::L2 && kept < dim);
+    let rest = usize::from(metric != Metric::Ip && kept < dim);
     (kept, kept.div_ceil(WIDTH) + rest)
 }
 
@@ -138,7 +139,7 @@ impl Sketches {
         for (part, typical) in kept.chunks(WIDTH).zip(typical) {
             let mut sums = [0.0f32; ENTRIES];
             for (&x, typical) in part.iter().zip(typical) {
-                if metric == Metric::L2 {
+                if metric != Metric::Ip {
                     sums.iter_mut().zip(typical).for_each(|(sum, y)| *sum += (x - y) * (x - y));
                 } else {
                     sums.iter_mut().zip(typical).for_each(|(sum, y)| *sum -= x * y);

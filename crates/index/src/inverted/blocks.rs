@@ -220,7 +220,7 @@ pub(super) fn search(
         .bounds
         .iter()
         .zip(0..)
-        .filter(|(bound, _)| **bound > 0.0)
+        .filter(|(bound, _)| **bound > 0.0 || bound.is_nan())
         .map(|(&bound, block)| (Bound(bound), block))
         .collect();
     let order = blocks.order.as_slice();

@@ -30,6 +30,8 @@ const WINDOW: usize = 4096;
 const MANY: usize = 12;
 /// The share of all sums that single precision may be off.
 const SLACK: f32 = 1e-5;
+/// What an impact of 1 must add for sums to be told apart as they should.
+const SMALLEST: f32 = 1e-30;
 /// Rows that get exact scores at a time.
 const RESCORED: usize = 8;
 
@@ -53,7 +55,7 @@ impl Windows {
             let (rows, values) = index.list(list);
             let inverse = WHOLE / index.most.as_slice()[list];
             let first = impacts.len();
-            impacts.extend(values.iter().map(|value| rounded_up(value * inverse)));
+            impacts.extend(values.iter().map(|&value| impact(value, inverse)));
             if let Some(at) = at {
                 let dense = &mut dense[at * count..][..count];
                 for (&row, &impact) in rows.iter().zip(&impacts[first..]) {
@@ -89,7 +91,7 @@ impl Windows {
             let (rows, values) = index.list(list);
             let inverse = WHOLE / index.most.as_slice()[list];
             let impacts = &impacts[index.start(list)..][..values.len()];
-            let wrong = values.iter().zip(impacts).any(|(v, i)| *i != rounded_up(v * inverse));
+            let wrong = values.iter().zip(impacts).any(|(&v, i)| *i != impact(v, inverse));
             let other = at.is_some_and(|at| {
                 let dense = &dense[at * count..][..count];
                 rows.iter().zip(impacts).any(|(&row, &impact)| dense[row as usize] != impact)
@@ -104,6 +106,11 @@ impl Windows {
     pub(super) fn bytes(&self) -> u64 {
         self.impacts.bytes() + self.dense.bytes() + size_of_val(self.dense_at.as_slice()) as u64
     }
+}
+
+/// `value` as an impact; `inverse` is that of what an impact of 1 is worth. However small, it is one.
+fn impact(value: f32, inverse: f32) -> u8 {
+    rounded_up(value * inverse).max(u8::from(value > 0.0))
 }
 
 /// Which lists many rows are in, numbered.
@@ -205,7 +212,7 @@ fn terms<'a>(index: &'a Inverted, windows: &'a Windows, query: &[u8]) -> Option<
         if weight == 0.0 {
             continue;
         }
-        if weight < 0.0 || least[list] < 0.0 || !step.is_finite() {
+        if weight < 0.0 || least[list] < 0.0 || !(SMALLEST..f32::MAX / WHOLE).contains(&step) {
             return None;
         }
         let (rows, _) = index.list(list);
@@ -266,8 +273,10 @@ mod tests {
         let rows: Vec<Vec<u8>> = (0..rows)
             .map(|_| {
                 let has: Vec<u32> = (0..60).filter(|&dim| next(dim + 1) == 0).collect();
-                let pairs: Vec<_> =
+                let mut pairs: Vec<_> =
                     has.iter().map(|&dim| (dim, (1 + next(40)) as f32 / 8.0)).collect();
+                // Of one dimension most values are nothing beside the largest.
+                pairs.push((60, if next(1000) == 0 { 1e20 } else { 1e-20 }));
                 row(&pairs)
             })
             .collect();
@@ -289,6 +298,7 @@ mod tests {
             row(&[(0, 1.0), (1, 0.5), (20, 2.0), (59, 3.0)]),
             row(&[(58, 0.25)]),
             row(&[(3, 1e-20), (40, 1e-20)]),
+            row(&[(60, 1.0)]),
             row(&(0..60).map(|dim| (dim, 1.0 + dim as f32 / 9.0)).collect::<Vec<_>>()),
             row(&[(900, 1.0)]),
         ];

@@ -116,6 +116,16 @@ impl Codes {
         }
     }
 
+    /// What vectors are centred by before they are coded; nothing where they are not.
+    pub(super) fn mean(&self) -> &[f32] {
+        match self {
+            Self::None | Self::Product(_) => &[],
+            Self::Sq8 { mean, .. } => mean.as_slice(),
+            Self::Short(short) => short.mean.as_slice(),
+            Self::Signs(signs) => signs.mean.as_slice(),
+        }
+    }
+
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::None => 0,

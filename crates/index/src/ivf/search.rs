@@ -13,6 +13,7 @@ use super::codes::floats_of;
 use crate::brute::search_into;
 use crate::compare::{Comparer, query_of};
 use crate::params::SearchParams;
+use crate::score::{Metric, stretch};
 use crate::vector_index::Hit;
 use crate::vectors::VectorRef;
 
@@ -36,7 +37,10 @@ pub(super) fn search(
 ) {
     out.clear();
     let comparer = query_of(Comparer::new(index.metric, query, index.vectors.view(), &[]));
-    let floats = floats_of(index.metric, query);
+    let mut floats = floats_of(index.metric, query);
+    if index.metric == Metric::Ip {
+        stretch(&mut floats, index.codes.mean());
+    }
     let rows = index.rows.as_slice();
     let k = k.min(live.map_or(rows.len(), |live| live.count().min(rows.len())));
     let live_count = live.map_or(rows.len(), Bitset::count);

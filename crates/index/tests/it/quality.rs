@@ -76,6 +76,57 @@ fn filters_of_any_share_keep_recall_also_where_they_follow_the_vectors() {
     }
 }
 
+/// Rows around a point far from the origin.
+fn offset(rows: usize, dim: usize, seed: u64) -> Vec<f32> {
+    let floats = clustered(rows, dim, 50, 0.4, seed);
+    let by = |i: usize| ((i * 37 % 11) as f32 - 5.0) * 0.6;
+    floats.iter().enumerate().map(|(n, x)| x + by(n % dim)).collect()
+}
+
+#[test]
+fn the_length_of_a_query_changes_no_order_of_inner_products() {
+    let dim = 40;
+    let segment = vectors(offset(5000, dim, 4), dim);
+    let queries = offset(30, dim, 4);
+    let indexes = [
+        IndexType::Hnsw,
+        IndexType::HnswSq,
+        IndexType::AutoIndex,
+        IndexType::IvfFlat,
+        IndexType::IvfSq8,
+        IndexType::IvfRabitq,
+    ];
+    for index_type in indexes {
+        let index = built(index_type, MetricType::Ip, &segment, 2).into_index();
+        for length in [1.0, 0.1, 1e-3, 1e4] {
+            let queries: Vec<f32> = queries.iter().map(|x| x * length).collect();
+            let share = recall(&*index, &segment, &queries, 128, None);
+            assert!(share >= 0.8, "{index_type} {length}: {share}");
+        }
+    }
+}
+
+#[test]
+fn rows_that_are_far_from_the_query_are_found_wherever_all_lie() {
+    let (rows, dim) = (8000, 64);
+    for metric in METRICS {
+        let segment = vectors(offset(rows, dim, 4), dim);
+        let index = built(IndexType::Hnsw, metric, &segment, 2).into_index();
+        let (mut found, mut wanted) = (0.0, 0.0);
+        for query in offset(20, dim, 4).chunks_exact(dim) {
+            let near = brute_force(metric, query, segment.as_slice(), None, rows);
+            for percent in [10, 50, 90] {
+                // The farthest rows only.
+                let live = near.iter().skip(rows * percent / 100).map(|hit| hit.row);
+                let live = Bitset::from_rows(live, rows);
+                found += recall(&*index, &segment, query, 64, Some(&live));
+                wanted += 1.0;
+            }
+        }
+        assert!(found / wanted >= 0.93, "{metric}: {}", found / wanted);
+    }
+}
+
 #[test]
 fn graphs_over_product_codes_find_the_nearest() {
     let dim = 32;
