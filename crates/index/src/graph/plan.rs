@@ -20,6 +20,8 @@ const RERANKED: f64 = 20_000.0;
 /// Nanoseconds to compare with a live row exactly, and for each of its dimensions.
 const EXACT: f64 = 5.0;
 const EXACT_DIM: f64 = 0.15;
+/// How much dearer that is for rows that do not lie side by side.
+const APART: f64 = 2.0;
 /// Nanoseconds for the sketch of each row, live or not, and for the best of them.
 const SKETCHED: f64 = 0.6;
 const COLLECTED: f64 = 35_000.0;
@@ -33,7 +35,7 @@ const LONELY: f64 = 1.6;
 const DOUBT: f64 = 0.03;
 
 /// What exact scores of rows far from the query cost beside those of codes, which say less of such rows.
-const WORTH: f64 = 0.5;
+const WORTH: f64 = 0.25;
 /// Sketches that are compared by code, the most, where live rows are next to the query, and how many
 /// times as many where they are far; half of them is the least.
 const SKETCHES: f64 = 640.0;
@@ -121,7 +123,8 @@ impl Plan {
     }
 
     fn exact(&self) -> f64 {
-        self.live as f64 * (EXACT + EXACT_DIM * self.dim as f64)
+        let apart = 1.0 + APART * (1.0 - self.share());
+        self.live as f64 * (EXACT + EXACT_DIM * self.dim as f64) * apart
     }
 
     /// The best way to walk, and its cost.

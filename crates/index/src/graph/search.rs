@@ -191,7 +191,8 @@ impl Search<'_> {
         }
         if !best.is_full() {
             // What is left of a walk is that nothing next to the query is live.
-            let exact = way == Way::Exact || plan.exact_is_worth();
+            let walked = matches!(way, Way::WalkAll(_) | Way::WalkLive(_));
+            let exact = way == Way::Exact || walked && plan.exact_is_worth();
             self.scan(target, coded && !exact, scratch, best);
         }
     }
