@@ -25,8 +25,12 @@ const FEW: usize = 512;
 const SPARSE: usize = 3;
 /// See [`enough`].
 const FEWER: f64 = 0.6;
+/// See [`lonely`].
+const LONELY: f64 = 10.0;
+const DOUBT: f64 = 0.02;
 
 /// See [`crate::VectorIndex::search`].
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts")]
 pub(super) fn search(
     index: &Ivf,
     query: VectorRef<'_>,
@@ -50,17 +54,22 @@ pub(super) fn search(
     if live_count <= few || k == live_count {
         return search_into(&comparer, rows.len(), live, k, out);
     }
-    let enough = enough(usual, live_count, rows.len()).max(k);
-    let coded = index.codes.query(index.metric, &floats, params.query_bits);
-    let wide = index.codes.reranked(k, params.refine_k).clamp(k, rows.len());
-    let mut top = TopK::new(wide);
     let lists = Lists::new(rows, ends, index.codes.block());
     let is_live = |row: u32| live.is_none_or(|live| live.get(row as usize));
     let strays = &rows[ends.last().map_or(0, |&end| end as usize)..];
-    let mut seen = 0;
     let near = if live.is_some() { further(params.nprobe, live_count, rows.len()) } else { 0 };
     let near = near.max(params.nprobe);
     let ranked = index.centroids.ranked(index.metric, query, &floats, near);
+    let nearest = ranked.iter().take(params.nprobe).map(|list| list.row() as usize);
+    let lonely = live.map_or(1.0, |live| lonely(live, live_count, &lists, nearest));
+    let times = |count: usize, by: f64| (count as f64 * by) as usize;
+    let enough = times(enough(usual, live_count, rows.len()).max(k), lonely);
+    let coded = index.codes.query(index.metric, &floats, params.query_bits);
+    // Rows far from the query differ by less than their codes tell apart.
+    let more = if coded.is_some() { lonely * lonely } else { 1.0 };
+    let wide = times(index.codes.reranked(k, params.refine_k), more);
+    let mut top = TopK::new(wide.clamp(k, rows.len()));
+    let mut seen = 0;
     for (n, list) in ranked.into_iter().enumerate() {
         if n >= params.nprobe && seen >= enough {
             break;
@@ -100,11 +109,29 @@ fn enough(usual: usize, live: usize, rows: usize) -> usize {
     (usual as f64 * share.powf(FEWER)) as usize
 }
 
+/// How many times fewer of the rows of the nearest lists are live than of all: the best live rows lie in
+/// all directions then, and more of them must be seen.
+fn lonely(
+    live: &Bitset,
+    live_count: usize,
+    lists: &Lists<'_>,
+    nearest: impl Iterator<Item = usize>,
+) -> f64 {
+    let (mut seen, mut passed) = (0, 0);
+    for list in nearest {
+        let of_list = &lists.rows[lists.range(list)];
+        passed += of_list.len();
+        seen += of_list.iter().filter(|&&row| live.get(row as usize)).count();
+    }
+    let share = |part: usize, of: usize| part as f64 / of.max(1) as f64 + DOUBT;
+    (share(live_count, lists.rows.len()) / share(seen, passed)).clamp(1.0, LONELY)
+}
+
 /// About how many lists have that many live rows, of which `nprobe` would do without a filter.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
 fn further(nprobe: usize, live: usize, rows: usize) -> usize {
     let share = live.max(1) as f64 / rows.max(1) as f64;
-    (nprobe as f64 * share.powf(FEWER - 1.0) * 2.0).ceil() as usize
+    (nprobe as f64 * share.powf(FEWER - 1.0) * 2.0 * LONELY).ceil() as usize
 }
 
 /// Offers the live ones of `rows` to `top` by exact distance.

@@ -222,6 +222,28 @@ fn rows_of_length_zero_do_not_crowd_out_the_nearest_under_cosine() {
 }
 
 #[test]
+fn lists_find_rows_far_from_the_query_where_a_filter_leaves_no_others() {
+    let (rows, dim) = (6000, 32);
+    let segment = vectors(clustered(rows, dim, 60, 0.5, 6), dim);
+    for index_type in [IndexType::IvfFlat, IndexType::IvfPq, IndexType::IvfRabitq] {
+        let index = built(index_type, MetricType::L2, &segment, 2).into_index();
+        let (mut found, mut wanted) = (0.0, 0.0);
+        for query in clustered(20, dim, 60, 0.5, 6).chunks_exact(dim) {
+            let near = brute_force(MetricType::L2, query, segment.as_slice(), None, rows);
+            for percent in [50, 80] {
+                let live = near.iter().skip(rows * percent / 100).map(|hit| hit.row);
+                let live = Bitset::from_rows(live, rows);
+                found += recall(&*index, &segment, query, 64, Some(&live));
+                wanted += 1.0;
+            }
+        }
+        // Few bits say little of rows that all are as far.
+        let least = if index_type == IndexType::IvfFlat { 0.93 } else { 0.7 };
+        assert!(found / wanted >= least, "{index_type}: {}", found / wanted);
+    }
+}
+
+#[test]
 fn lists_far_from_the_origin_are_told_apart() {
     let dim = 32;
     let rows = 6000;
