@@ -18,7 +18,7 @@ use milvus_kernel::{distance, sq8};
 use crate::graph::codes::good_enough;
 use crate::graph::order::in_order;
 use crate::graph::space::{Space, Target, factor, zero_bias};
-use crate::ivf::kmeans::{in_parts, widen};
+use crate::ivf::kmeans::{in_parts, mean_of, widen};
 use crate::pca::{principal_directions, product, rotation};
 use crate::score::Metric;
 use crate::section::Section;
@@ -115,7 +115,7 @@ impl Lean {
         if vectors.rows() < FEWEST || dim <= CACHE_LINE / 4 {
             return None;
         }
-        let mean = mean(metric, vectors);
+        let mean = mean_of(metric, vectors, 0..vectors.rows());
         let most = lvq4::capacity(LINES * CACHE_LINE).min(dim);
         let directions = if most < dim || dim > lvq4::capacity(CACHE_LINE) {
             principal_directions(&sample(metric, vectors, &mean), dim, most, threads)
@@ -180,20 +180,6 @@ fn coded(directions: &[f32], dim: usize) -> Vec<u8> {
         sq8::encode(direction, code);
     }
     codes
-}
-
-/// The mean of the widened vectors.
-pub(crate) fn mean(metric: Metric, vectors: &VectorData) -> Vec<f32> {
-    let mut sums = vec![0.0f64; vectors.dim()];
-    let mut floats = Vec::new();
-    for vector in vectors.iter() {
-        widen(metric, vector, &mut floats);
-        sums.iter_mut().zip(&floats).for_each(|(sum, &x)| *sum += f64::from(x));
-    }
-    let rows = vectors.rows().max(1) as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "a mean of floats is a float")]
-    let mean = sums.into_iter().map(|sum| (sum / rows) as f32);
-    mean.map(|x| if x.is_finite() { x } else { 0.0 }).collect()
 }
 
 /// Rows at even distances, widened and centred.

@@ -36,6 +36,7 @@ use crate::brute::range_into;
 use crate::compare::{Comparer, inverse_norms, query_of};
 use crate::error::BuildError;
 use crate::index_type::IndexType;
+use crate::ivf::kmeans::mean_of;
 use crate::params::{GraphCodes, GraphParams, SearchParams};
 use crate::product::Product;
 use crate::range::Range;
@@ -97,18 +98,6 @@ enum Codes {
         rows: Section<u8>,
     },
     Product(Product),
-}
-
-impl Codes {
-    /// What vectors are centred by before they are coded; nothing where they are not.
-    fn mean(&self) -> &[f32] {
-        match self {
-            Self::Lean(lean) => lean.projection.mean.as_slice(),
-            Self::Short(short) => short.mean.as_slice(),
-            Self::Scalar { mean, .. } => mean.as_slice(),
-            Self::Product(_) => &[],
-        }
-    }
 }
 
 /// [`Duplicates`] as sections.
@@ -207,7 +196,7 @@ pub(crate) fn build(
             Some(Codes::Product(Product::build(metric, &vectors, rows_at, params, threads, cancel)))
         }
         (GraphCodes::Four | GraphCodes::Six, _, _) => {
-            let mean = lean::mean(metric, &vectors);
+            let mean = mean_of(metric, &vectors, 0..rows);
             let layout = short_layout(params.codes, vectors.dim());
             Some(Codes::Short(Short::build(metric, layout, &vectors, mean, rows_at, threads)))
         }
@@ -323,6 +312,17 @@ impl Work<'_> {
 }
 
 impl Graph {
+    /// What vectors are centred by before they are coded; nothing where they are not.
+    fn mean(&self) -> &[f32] {
+        match (&self.codes, &self.sketches) {
+            (Some(Codes::Lean(lean)), _) => lean.projection.mean.as_slice(),
+            (Some(Codes::Short(short)), _) => short.mean.as_slice(),
+            (Some(Codes::Scalar { mean, .. }), _) => mean.as_slice(),
+            (_, Some(sketches)) => sketches.projection.mean.as_slice(),
+            (Some(Codes::Product(_)) | None, None) => &[],
+        }
+    }
+
     fn links(&self) -> Links<'_> {
         Links {
             layout: Layout {

@@ -37,7 +37,6 @@ pub(crate) struct Scratch {
     widened: Vec<f32>,
     coded: Vec<u8>,
     lean: Buffers,
-    floats: Vec<f32>,
     sketch_buffers: Buffers,
     found: Vec<Scored>,
     rows: Vec<u32>,
@@ -96,9 +95,14 @@ pub(crate) fn search(
     // Product codes order rows roughly, so more of them are looked at.
     let rough = matches!(graph.codes, Some(Codes::Product(_)));
     let ef = if rough { params.ef.max(ROUGH * k) } else { params.ef };
+    let mut floats = std::mem::take(&mut scratch.widened);
+    widen(graph.metric, query, &mut floats);
+    if graph.metric == Metric::Ip {
+        stretch(&mut floats, graph.mean());
+    }
     let search = Search {
         graph,
-        vector: query,
+        floats: &floats,
         query: query_of(Comparer::new(graph.metric, query, graph.vectors.view(), norms)),
         k,
         ef: ef.max(k).min(rows),
@@ -107,11 +111,6 @@ pub(crate) fn search(
         live_count,
     };
     let mut best = reuse(&mut scratch.best, k);
-    let mut floats = std::mem::take(&mut scratch.widened);
-    widen(graph.metric, query, &mut floats);
-    if graph.metric == Metric::Ip {
-        stretch(&mut floats, graph.codes.as_ref().map_or(&[], Codes::mean));
-    }
     if let Some(Codes::Scalar { mean, rows }) = &graph.codes {
         let coder = Coder { metric: graph.metric, mean: mean.as_slice() };
         let mut coded = std::mem::take(&mut scratch.coded);
@@ -144,7 +143,8 @@ pub(crate) fn search(
 #[derive(Clone, Copy)]
 struct Search<'a> {
     graph: &'a Graph,
-    vector: VectorRef<'a>,
+    /// The query as its codes are made of it.
+    floats: &'a [f32],
     query: Comparer<'a>,
     k: usize,
     ef: usize,
@@ -255,15 +255,9 @@ impl Search<'_> {
         };
         let metric = self.graph.metric;
         let most = most.max(32 * self.k);
-        let mut floats = std::mem::take(&mut scratch.floats);
-        widen(metric, self.vector, &mut floats);
-        if metric == Metric::Ip {
-            stretch(&mut floats, sketches.projection.mean.as_slice());
-        }
         let lives = (live, self.graph.vectors.rows());
         let Scratch { collector, sketch_buffers, .. } = scratch;
-        sketches.scan(metric, &floats, lives, most, collector, sketch_buffers);
-        scratch.floats = floats;
+        sketches.scan(metric, self.floats, lives, most, collector, sketch_buffers);
         let places = self.graph.places.as_slice();
         let reranked = self.scanned().max(most / 2);
         let mut wide = reuse(&mut scratch.wide, reranked);

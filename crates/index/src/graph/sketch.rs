@@ -32,10 +32,6 @@ const WIDTH: usize = 4;
 const FEWEST: usize = 1 << 12;
 /// Rows that typical parts are learned from.
 const SAMPLED: usize = 1 << 14;
-/// Tables this much wider than most are of parts in which a few rows lie far from all others, and are
-/// cut: the others would not be told apart.
-const WIDE: f32 = 4.0;
-
 /// The sketches of all rows.
 pub(crate) struct Sketches {
     pub(crate) projection: Projection,
@@ -123,7 +119,6 @@ impl Sketches {
         let (_, parts) = shape(metric, vector.len());
         let floats = &mut collector.floats;
         self.tables(metric, &buffers.kept, floats);
-        cut(floats);
         collector.tables.resize(fastscan::table_bytes(parts), 0);
         quantise_tables(floats, ENTRIES, &mut collector.tables);
         collector.run(self.blocks.as_slice(), (live, rows), wanted);
@@ -148,28 +143,6 @@ impl Sketches {
             tables.extend(sums);
         }
         tables.extend(lengths);
-    }
-}
-
-/// Cuts the entries of tables much wider than most to what most tables reach around their middle.
-fn cut(tables: &mut [f32]) {
-    let tables = tables.as_chunks_mut::<ENTRIES>().0;
-    let reach = |table: &[f32; ENTRIES]| {
-        let (least, most) = table
-            .iter()
-            .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-        most - least
-    };
-    let mut reaches: Vec<f32> = tables.iter().map(reach).collect();
-    let middle = reaches.len() / 2;
-    let typical = *reaches.select_nth_unstable_by(middle, f32::total_cmp).1;
-    for table in tables.iter_mut().filter(|table| reach(table) > WIDE * typical) {
-        let mut sorted = *table;
-        sorted.sort_unstable_by(f32::total_cmp);
-        let middle = sorted[ENTRIES / 2];
-        let room = WIDE / 2.0 * typical;
-        // Not `clamp`, which panics at what is no number.
-        table.iter_mut().for_each(|x| *x = x.max(middle - room).min(middle + room));
     }
 }
 

@@ -57,8 +57,8 @@ impl Codes {
         threads: usize,
         cancel: &AtomicBool,
     ) -> Self {
-        let mean =
-            || mean_of(metric, vectors, &order[..ends.last().map_or(0, |&end| end as usize)]);
+        let listed = &order[..ends.last().map_or(0, |&end| end as usize)];
+        let mean = || mean_of(metric, vectors, listed.iter().map(|&row| row as usize));
         let at = (threads, cancel);
         match codes {
             IvfCodes::Vectors => match centroids {

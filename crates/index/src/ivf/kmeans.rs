@@ -296,14 +296,18 @@ fn bit_distances(metric: Metric, row: &[u8], centroids: &[u8], width: usize, out
 }
 
 /// The mean of the rows of `vectors` that `rows` names, normalised first where the metric is cosine.
-pub(super) fn mean_of(metric: Metric, vectors: &VectorData, rows: &[u32]) -> Vec<f32> {
+pub(crate) fn mean_of(
+    metric: Metric,
+    vectors: &VectorData,
+    rows: impl ExactSizeIterator<Item = usize>,
+) -> Vec<f32> {
     let mut sums = vec![0.0f64; vectors.dim()];
     let mut floats = Vec::with_capacity(vectors.dim());
-    for &row in rows {
-        widen(metric, vectors.row(row as usize), &mut floats);
+    let count = rows.len().max(1) as f64;
+    for row in rows {
+        widen(metric, vectors.row(row), &mut floats);
         sums.iter_mut().zip(&floats).for_each(|(sum, &x)| *sum += f64::from(x));
     }
-    let count = rows.len().max(1) as f64;
     #[expect(clippy::cast_possible_truncation, reason = "a mean of floats is a float")]
     let mean = sums.into_iter().map(|sum| (sum / count) as f32);
     mean.map(|x| if x.is_finite() { x } else { 0.0 }).collect()
