@@ -112,6 +112,13 @@ class PymilvusStore:
 
     def observe(self):
         """Every cell the server has: collections, partitions, loads, and each row, checked."""
+        try:
+            return self._observe()
+        except MilvusException as error:
+            # The server is up: what it cannot show any more is as good as lost.
+            raise Corrupt(f"cannot be read: {error}") from error
+
+    def _observe(self):
         cells = {}
         for name in self.client.list_collections():
             described = self.client.describe_collection(name)
