@@ -11,6 +11,7 @@
 pub mod clock;
 #[cfg(feature = "tokio")]
 pub mod cpu;
+pub mod failpoint;
 #[cfg(feature = "tokio")]
 pub mod io;
 pub mod memory;

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use milvus_base::retry::Backoff;
 use milvus_base::{Clock, CpuPool, Governor, Priority, Purpose, Reservation};
 use milvus_format::IndexEntry;
-use milvus_roles::{BuildIndex, DataNode};
+use milvus_roles::{BuildIndex, CompactSegments, Compacted, DataNode};
 use milvus_storage::ObjectStore;
-use milvus_types::Result;
 use milvus_types::error::OrFailure;
+use milvus_types::{Failure, Result};
 use tokio::sync::Semaphore;
 
 use crate::build::{self, Plan};
@@ -128,6 +128,10 @@ impl DataService {
 
 #[async_trait]
 impl DataNode for DataService {
+    async fn compact(&self, task: CompactSegments) -> Result<Compacted> {
+        Err(Failure::internal(format!("{} segments are not compacted", task.inputs.len())))
+    }
+
     async fn build_index(&self, task: BuildIndex) -> Result<IndexEntry> {
         let (segment, index) = (task.segment.id, task.index.name.clone());
         let built = Box::pin(self.build(task)).await;

@@ -16,7 +16,7 @@ pub mod streaming;
 pub use data_coord::{
     CreateIndex, DataCoord, FlushCommit, IndexProgress, SegmentState, SegmentStatus,
 };
-pub use data_node::{BuildIndex, DataNode};
+pub use data_node::{BuildIndex, CompactSegments, Compacted, DataNode, MovedRows, RowOrder};
 pub use query_coord::{LoadRequest, LoadState, LoadStatus, QueryCoord};
 pub use query_node::{LoadSegment, QueryNode, SegmentDeletes, SegmentHits};
 pub use root_coord::{

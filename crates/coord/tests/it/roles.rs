@@ -6,8 +6,9 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use milvus_format::manifest::{IndexEntry, Manifest};
 use milvus_roles::{
-    BuildIndex, DataNode, FetchRequest, FlushTicket, GrowingStatus, LoadScope, OpenChannel,
-    QueryReply, QueryRequest, SearchReply, SearchRequest, Streaming, Write, WriteAck,
+    BuildIndex, CompactSegments, Compacted, DataNode, FetchRequest, FlushTicket, GrowingStatus,
+    LoadScope, OpenChannel, QueryReply, QueryRequest, SearchReply, SearchRequest, Streaming, Write,
+    WriteAck,
 };
 use milvus_types::{Collection, CollectionId, Failure, Result, Timestamp, VChannel};
 
@@ -15,6 +16,10 @@ pub(crate) struct Nothing;
 
 #[async_trait]
 impl DataNode for Nothing {
+    async fn compact(&self, _: CompactSegments) -> Result<Compacted> {
+        Err(Failure::internal("there is nothing to compact"))
+    }
+
     async fn build_index(&self, _: BuildIndex) -> Result<IndexEntry> {
         Err(Failure::internal("there is nothing to build"))
     }
