@@ -12,5 +12,5 @@ mod load;
 mod served;
 mod service;
 
-pub use served::QueryStats;
+pub use served::{CollectionMemory, QueryStats};
 pub use service::QueryService;

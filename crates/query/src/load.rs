@@ -43,6 +43,8 @@ pub(crate) struct Loader {
 
 /// An index on disk keeps at most one byte of so many in memory.
 const DISK_SHARE: u64 = 4;
+/// One that is mapped keeps about one byte of so many beside its file.
+const MAPPED_SHARE: u64 = 64;
 
 /// An open segment and the memory charged for it.
 #[derive(Debug)]
@@ -56,8 +58,9 @@ pub(crate) struct Loaded {
 }
 
 impl Loader {
-    /// Opens the segment of `request`. Mapped files are the system's to cache; indexes, deletes and
-    /// bookkeeping are charged to the memory governor first.
+    /// Opens the segment of `request`. Mapped files are the system's to cache, and its pages can be
+    /// taken away at any time; what indexes keep beside them, deletes and bookkeeping are charged to
+    /// the memory governor first.
     pub(crate) async fn load(&self, request: LoadSegment) -> Result<Loaded> {
         let LoadSegment { collection, segment: entry, deletes } = request;
         let mut memory = self
@@ -69,8 +72,9 @@ impl Loader {
             try_join(self.key_index(&entry.key_index), self.deletes(&entry)),
         )
         .await?;
-        let wanted = entry.indexes.iter().filter(|index| is_opened(&collection, index));
-        let opened = wanted.map(|index| self.index(&collection, entry.id, index, &file));
+        let wanted = || entry.indexes.iter().filter(|index| is_opened(&collection, index));
+        let mapped: u64 = wanted().filter(|i| !is_on_disk(i)).map(|i| i.file.bytes).sum();
+        let opened = wanted().map(|index| self.index(&collection, entry.id, index, &file));
         let (mut indexes, mut scalar_indexes) = (Vec::new(), Vec::new());
         for opened in join_all(opened).await.into_iter().flatten() {
             match opened {
@@ -95,9 +99,9 @@ impl Loader {
         let segment =
             self.cpu.run(Priority::Write, open).await.map_err(error::cpu)?.or_failure()?;
         let pages = PAGE_BYTES_PER_ROW * u64::from(segment.rows());
-        memory
-            .resize(segment.memory_bytes() + pages + OVERHEAD_BYTES)
-            .map_err(|error| error::memory(&error))?;
+        // What an index reads from its mapped file is part of what it says it takes.
+        let held = segment.memory_bytes().saturating_sub(mapped);
+        memory.resize(held + pages + OVERHEAD_BYTES).map_err(|error| error::memory(&error))?;
         let file_bytes = entry.files().map(|file| file.bytes).sum();
         let (collection_id, schema_version) = (collection.id, collection.schema.version);
         let segment = Arc::new(segment);
@@ -106,7 +110,7 @@ impl Loader {
 
     async fn columns(&self, meta: &FileMeta) -> Result<SegmentFile> {
         let bytes = files::map(&*self.store, meta).await?;
-        files::verify(&self.cpu, &bytes, meta).await?;
+        files::verify(&*self.store, &self.cpu, &bytes, meta).await?;
         let file = meta.clone();
         let open = move || open_segment(&Buffer::from(bytes), &file);
         self.open(meta, open).await
@@ -122,7 +126,7 @@ impl Loader {
     async fn deletes(&self, entry: &SegmentEntry) -> Result<Vec<(u32, Timestamp)>> {
         let lists = try_join_all(entry.delete_files.iter().map(|deletes| async {
             let bytes = files::map(&*self.store, &deletes.file).await?;
-            files::verify(&self.cpu, &bytes, &deletes.file).await?;
+            files::verify(&*self.store, &self.cpu, &bytes, &deletes.file).await?;
             self.open(&deletes.file, move || read_deletes(&bytes)).await
         }));
         let entries = lists.await?.into_iter().flatten();
@@ -276,7 +280,7 @@ impl AsRef<[u8]> for Mapped {
 /// What loading `entry` will take, before it is known exactly. `deletes` has the persisted ones too.
 fn predicted_bytes(entry: &SegmentEntry, deletes: usize) -> u64 {
     let bytes = |index: &IndexEntry| {
-        if is_on_disk(index) { index.file.bytes / DISK_SHARE } else { index.file.bytes }
+        index.file.bytes / if is_on_disk(index) { DISK_SHARE } else { MAPPED_SHARE }
     };
     let indexes: u64 = entry.indexes.iter().map(bytes).sum();
     let persisted: u64 = entry.delete_files.iter().map(|deletes| deletes.rows).sum();

@@ -4,7 +4,7 @@
 //! and a segment that replaces another one takes its deletes over: no delete is lost, and there is
 //! no moment in which a reader finds the segment missing or a dead row alive.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use milvus_segment::{SealedSegment, Segment as _, SegmentSchema};
@@ -25,6 +25,24 @@ pub struct QueryStats {
     pub file_bytes: u64,
     /// Bytes of memory charged for them.
     pub memory_bytes: u64,
+}
+
+/// What a query node serves of one collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CollectionMemory {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// Its segments and what they take.
+    pub stats: QueryStats,
+}
+
+impl QueryStats {
+    fn add(&mut self, loaded: &Loaded) {
+        self.segments += 1;
+        self.rows += u64::from(loaded.segment.rows());
+        self.file_bytes += loaded.file_bytes;
+        self.memory_bytes += loaded.memory.bytes();
+    }
 }
 
 #[derive(Debug, Default)]
@@ -167,14 +185,21 @@ impl Served {
     }
 
     pub(crate) fn stats(&self) -> QueryStats {
-        let state = self.0.read();
-        let mut stats = QueryStats { segments: state.segments.len(), ..QueryStats::default() };
-        for loaded in state.segments.values() {
-            stats.rows += u64::from(loaded.segment.rows());
-            stats.file_bytes += loaded.file_bytes;
-            stats.memory_bytes += loaded.memory.bytes();
+        let mut stats = QueryStats::default();
+        for loaded in self.0.read().segments.values() {
+            stats.add(loaded);
         }
         stats
+    }
+
+    /// What is served of each collection, by id.
+    pub(crate) fn collections(&self) -> Vec<CollectionMemory> {
+        let mut collections: BTreeMap<CollectionId, QueryStats> = BTreeMap::new();
+        for loaded in self.0.read().segments.values() {
+            collections.entry(loaded.collection_id).or_default().add(loaded);
+        }
+        let of = |(collection_id, stats)| CollectionMemory { collection_id, stats };
+        collections.into_iter().map(of).collect()
     }
 
     pub(crate) fn ids(&self) -> Vec<SegmentId> {

@@ -15,7 +15,7 @@ use milvus_types::{Coded, Collection, Failure, PrimaryKeys, Result, SegmentId, T
 
 use crate::error;
 use crate::load::Loader;
-use crate::served::{QueryStats, Served};
+use crate::served::{CollectionMemory, QueryStats, Served};
 
 /// Serves sealed segments of an object store.
 #[derive(Debug)]
@@ -42,6 +42,11 @@ impl QueryService {
     /// What is served, for metrics.
     pub fn stats(&self) -> QueryStats {
         self.served.stats()
+    }
+
+    /// What is served of each collection, by id.
+    pub fn collections(&self) -> Vec<CollectionMemory> {
+        self.served.collections()
     }
 
     /// The segments that are served, in no order.

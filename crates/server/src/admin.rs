@@ -1,8 +1,8 @@
 //! The admin port: health for probes, metrics for Prometheus. Loopback only.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::extract::State;
@@ -13,6 +13,7 @@ use milvus_base::Shutdown;
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use crate::memory_watch::MemoryWatch;
 use crate::metrics::Metrics;
 
 /// What the admin port shows.
@@ -20,17 +21,23 @@ use crate::metrics::Metrics;
 pub struct Admin {
     metrics: Arc<Metrics>,
     is_ready: Arc<AtomicBool>,
+    memory: Arc<OnceLock<MemoryWatch>>,
 }
 
 impl Admin {
     /// An admin port of a server that is not ready yet.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, is_ready: Arc::new(AtomicBool::new(false)) }
+        Self { metrics, is_ready: Arc::default(), memory: Arc::default() }
     }
 
     /// Says from now on whether clients are served.
     pub fn set_ready(&self, is_ready: bool) {
         self.is_ready.store(is_ready, Ordering::Relaxed);
+    }
+
+    /// Answers `/memory` by `watch` from now on.
+    pub fn show_memory(&self, watch: MemoryWatch) {
+        let _ = self.memory.set(watch);
     }
 
     /// The paths of the port.
@@ -39,6 +46,7 @@ impl Admin {
             .route("/healthz", get(healthz))
             .route("/livez", get(livez))
             .route("/metrics", get(metrics))
+            .route("/memory", get(memory))
             .route("/api/v1/health", get(health))
             .with_state(self.clone())
     }
@@ -78,6 +86,14 @@ async fn livez() -> &'static str {
 async fn metrics(State(admin): State<Admin>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, admin.metrics.render()).into_response()
+}
+
+/// Who holds how much memory.
+async fn memory(State(admin): State<Admin>) -> Response {
+    match admin.memory.get() {
+        Some(watch) => axum::Json(watch.report().await).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "the server is starting").into_response(),
+    }
 }
 
 async fn health() -> axum::Json<serde_json::Value> {

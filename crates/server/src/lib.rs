@@ -9,6 +9,7 @@ pub mod cli;
 pub mod config;
 pub mod grpc;
 pub mod logging;
+pub mod memory_watch;
 pub mod metrics;
 mod planted;
 mod role_metrics;

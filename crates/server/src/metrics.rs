@@ -15,6 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
+pub(crate) use process::resident_bytes;
 pub use samples::Samples;
 
 /// The label that names the one node there is.

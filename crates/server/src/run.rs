@@ -55,6 +55,8 @@ pub async fn standalone(config: Config, memory_limit: Option<u64>) -> Result<(),
         reply_bytes: config.max_reply_bytes,
     };
     let mut serving = task::spawn("grpc", serve(listener, service, limits, shutdown.clone()));
+    roles.memory.start();
+    admin.show_memory(roles.memory.clone());
     admin.set_ready(true);
     announce(&config, address, admin_address)?;
     tracing::info!(%address, memory_limit = limit, file = ?config.file, "ready");

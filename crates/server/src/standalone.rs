@@ -19,6 +19,7 @@ use milvus_types::{Coded, Failure};
 use milvus_wal::{LocalWal, LocalWalOptions};
 
 use crate::config::Config;
+use crate::memory_watch::MemoryWatch;
 use crate::metrics::Metrics;
 use crate::planted::Planted;
 use crate::role_metrics;
@@ -33,6 +34,8 @@ const APPLY_QUEUE: usize = 1 << 24;
 pub struct Standalone {
     /// The front door, which the adapters call.
     pub proxy: Proxy,
+    /// What takes how much memory.
+    pub memory: MemoryWatch,
     streaming: Arc<StreamingService>,
 }
 
@@ -64,7 +67,9 @@ pub async fn assemble(
         Catalogue::open(Arc::new(kv)).await.map_err(|error| failed("metadata", &error))?;
     let objects = dir.join("objects");
     let store = milvus_base::io::try_run(move || LocalStore::open(objects)).await;
-    let store: Arc<dyn ObjectStore> = Arc::new(store.map_err(|error| failed("storage", &error))?);
+    let store = store.map_err(|error| failed("storage", &error))?;
+    let maps = store.maps().clone();
+    let store: Arc<dyn ObjectStore> = Arc::new(store);
     let log_options = LocalWalOptions { planted_bug: planted.log, ..LocalWalOptions::default() };
     let wal = LocalWal::open(dir.join("log"), log_options).await;
     let wal = Arc::new(wal.map_err(|error| failed("log", &error))?);
@@ -109,6 +114,8 @@ pub async fn assemble(
         .map_err(|failure| StartError::Role { role: "shards", failure })?;
 
     role_metrics::watch(metrics, &coord, &streaming, &query);
+    let memory = MemoryWatch::new((*shared_governor).clone(), maps, query, coord.clone());
+    memory.show(metrics);
     let options = ProxyOptions {
         limits: config.limits.clone(),
         flush_rate_per_collection: config.flush_rate,
@@ -116,7 +123,7 @@ pub async fn assemble(
     };
     let proxy =
         Proxy::new(options, coord.clone(), coord.clone(), coord, owner, shared_governor, requests);
-    Ok(Standalone { proxy, streaming })
+    Ok(Standalone { proxy, memory, streaming })
 }
 
 fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {

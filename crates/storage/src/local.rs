@@ -24,6 +24,7 @@ use bytes::Bytes;
 use milvus_base::io;
 
 use crate::error::StoreError;
+use crate::maps::Maps;
 use crate::path::check;
 use crate::payload::Payload;
 use crate::store::{ETag, Object, ObjectMeta, ObjectStore};
@@ -39,6 +40,7 @@ const COMMIT_LOCK: &str = ".commit.lock";
 #[derive(Clone, Debug)]
 pub struct LocalStore {
     root: Arc<Path>,
+    maps: Maps,
 }
 
 impl LocalStore {
@@ -47,7 +49,7 @@ impl LocalStore {
     /// Removes what puts cut short by a crash have left behind.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root: PathBuf = root.into();
-        let store = Self { root: root.into() };
+        let store = Self { root: root.into(), maps: Maps::default() };
         files::prepare(&store.root)
             .map_err(|source| StoreError::io("open", &store.root.to_string_lossy(), source))?;
         Ok(store)
@@ -56,6 +58,11 @@ impl LocalStore {
     /// Its directory.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// The files that readers have mapped.
+    pub fn maps(&self) -> &Maps {
+        &self.maps
     }
 
     async fn blocking<T: Send + 'static>(

@@ -14,6 +14,7 @@ mod merge;
 mod open;
 mod partitions;
 mod read;
+mod room;
 mod state;
 mod write;
 

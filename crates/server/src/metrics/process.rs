@@ -16,7 +16,8 @@ pub(super) fn samples(samples: &mut Samples) {
     allocator(samples);
 }
 
-fn resident_bytes() -> Option<u64> {
+/// Memory of the process as the system counts it, pages of mapped files included.
+pub(crate) fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;

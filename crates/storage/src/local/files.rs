@@ -62,7 +62,7 @@ pub(super) fn map(store: &LocalStore, path: &str) -> Result<Bytes, StoreError> {
     // SAFETY: the mapped file does not change: this store replaces files, it never writes into one
     // that has its name, and the directory is locked against other servers.
     let map = unsafe { Mmap::map(&file) }.map_err(|e| StoreError::io("map", path, e))?;
-    Ok(Bytes::from_owner(map))
+    Ok(store.maps().add(map))
 }
 
 pub(super) fn file(store: &LocalStore, path: &str) -> Result<File, StoreError> {

@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::FutureExt;
-use milvus_base::{Priority, Purpose, Reservation, clock};
+use milvus_base::{Priority, Reservation, clock};
 use milvus_format::log_record::{Body, LogRecord};
 use milvus_roles::{FlushTicket, WriteAck, WriteKind};
 use milvus_segment::SegmentSchema;
@@ -58,7 +58,7 @@ impl Shard {
         {
             return Err(Failure::partition_not_found(partition_id));
         }
-        let memory = self.reserve(&body)?;
+        let memory = self.room(self.memory_of(&body)).await?;
         let (vchannel, timestamp) = (self.vchannel.clone(), Timestamp::ZERO);
         let record = LogRecord { vchannel, timestamp, body };
         let (reply, done) = oneshot::channel();
@@ -86,8 +86,9 @@ impl Shard {
         Ok(ack)
     }
 
-    fn reserve(&self, body: &Body) -> Result<Reservation> {
-        let bytes = match body {
+    /// What applying `body` takes.
+    fn memory_of(&self, body: &Body) -> u64 {
+        match body {
             Body::Insert { rows, .. } | Body::Upsert { rows, .. } => {
                 estimate_row_bytes(rows, &self.collection().schema.fields, &self.pk_field)
             }
@@ -98,13 +99,7 @@ impl Shard {
             | Body::DropCollection
             | Body::Truncate
             | Body::AlterSchema { .. } => 0,
-        };
-        let granted = self.parts.governor.try_reserve(Purpose::Insert, bytes);
-        granted.map_err(|error| {
-            // What is sealed can be written out and dropped.
-            let _ = self.enqueue(Item::Seal { reply: None });
-            Failure::new(ErrorCode::MemoryLimitExceeded, error.to_string())
-        })
+        }
     }
 
     pub(super) fn enqueue(&self, item: Item) -> Result<()> {
