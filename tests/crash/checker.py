@@ -7,6 +7,7 @@ starts again by itself, and every row, count, partition and collection is compar
 
     tests/crash/checker.py --server target/release/milvus --cycles 200
     tests/crash/checker.py --server BIN --planted ack-before-append     (must be found: exit 1)
+    tests/crash/checker.py --server BIN --failpoints                    (ends at named places, too)
 
 Exit status: 0 held, 1 violated, 2 inconclusive, 3 calls failed on a live server, 4 no start.
 Needs pymilvus and numpy. One cycle takes about --seconds-per-cycle.
@@ -17,7 +18,9 @@ import logging
 import os
 import pathlib
 import random
+import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -26,36 +29,84 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from crash.cycles import Loop  # noqa: E402
+from crash.power import Power  # noqa: E402
 from crash.store import PymilvusStore  # noqa: E402
 from harness.server import Lite, Server, StartError  # noqa: E402
 
-PLANTED = ("ack-before-append", "drop-last-on-replay", "lose-deletes")
+PLANTED = (
+    "skip-sync",  # found with --power
+    "ack-before-append",
+    "drop-last-on-replay",
+    "lose-deletes",
+    "rename-on-timeout",
+)
 
 
 class Control:
     """A server process on one folder; each start may have another port."""
 
-    def __init__(self, make, timeout_s):
-        self.make, self.timeout_s = make, timeout_s
+    def __init__(self, make, timeout_s, power=None):
+        self.make, self.timeout_s, self.power = make, timeout_s, power
         self.server = None
+        self.failpoint = None
+
+    def arm(self, failpoint):
+        """Where servers started from now on end by themselves; None: nowhere."""
+        self.failpoint = failpoint
+
+    def next_server(self):
+        self.server = self.make()
+        if self.failpoint:
+            self.server.env["MILVUS_FAILPOINT"] = self.failpoint
+        return self.server
 
     def start(self):
-        self.server = self.make()
-        self.server.start(timeout_s=60)
+        self.next_server().start(timeout_s=60)
+
+    def start_or_end(self):
+        """Starts a server that may end at its failpoint before it listens: whether it listens."""
+        try:
+            self.start()
+            return True
+        except StartError:
+            if self.server.is_running() or self.server.process.returncode != -signal.SIGABRT:
+                raise
+            self.kill()
+            return False
+
+    def has_ended(self):
+        return not self.server.is_running()
 
     def crash_while_starting(self, seconds):
-        self.server = self.make()
         try:
-            self.server.start(timeout_s=seconds)
+            self.next_server().start(timeout_s=seconds)
         except StartError:
             pass
-        self.server.kill()
+        self.kill()
 
     def kill(self):
         self.server.kill()
+        if self.power:
+            self.power.lose(self.server.data_dir)
 
     def store(self):
         return PymilvusStore(self.server.uri, self.timeout_s)
+
+
+def known_failpoints(binary):
+    """The places the server can be told to end at; it names them when it is told an unknown one."""
+    with tempfile.TemporaryDirectory(prefix="milvus-crash-") as folder:
+        server = Server(binary, pathlib.Path(folder) / "data", env={"MILVUS_FAILPOINT": "?"})
+        try:
+            server.start(timeout_s=60)
+        except StartError as error:
+            found = re.search(r"want one of ([\w., -]+)", str(error))
+            if found:
+                return found[1].split(", ")
+            raise
+        finally:
+            server.kill()
+    raise SystemExit("the server knows no failpoints")
 
 
 def main():
@@ -68,17 +119,31 @@ def main():
     parser.add_argument("--cycles", type=int, default=200)
     parser.add_argument("--seconds-per-cycle", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=None, help="default: a random one, printed")
-    parser.add_argument("--writers", type=int, default=4)
+    parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--ddl-writers", type=int, default=2)
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds for one call")
     parser.add_argument("--planted", choices=PLANTED, help="ask the server for a bug of this name")
+    parser.add_argument(
+        "--failpoints",
+        nargs="*",
+        metavar="NAME",
+        help="every other run ends at one of these places; without names: at any there is",
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="environment of the server"
+    )
+    parser.add_argument(
+        "--power", action="store_true", help="a crash also takes away what was not synced"
+    )
     parser.add_argument("--folder", type=pathlib.Path, help="default: a temporary one")
     args = parser.parse_args()
 
     logging.disable(logging.CRITICAL)  # pymilvus logs each call that the crash cuts off
     seed = args.seed if args.seed is not None else random.SystemRandom().randrange(10**6)
     folder = args.folder or pathlib.Path(tempfile.mkdtemp(prefix="milvus-crash-"))
-    env = {"MILVUS_PLANTED_BUG": args.planted} if args.planted else {}
+    env = dict(pair.split("=", 1) for pair in args.set)
+    if args.planted:
+        env["MILVUS_PLANTED_BUG"] = args.planted
     print(f"seed {seed}, {args.cycles} cycles, planted bug {args.planted or 'none'}", flush=True)
 
     def make():
@@ -86,9 +151,19 @@ def main():
             return Lite(sys.executable, folder / "data")
         return Server(args.server, folder / "data", env=env)
 
-    control = Control(make, args.timeout)
+    power = Power(folder / "power") if args.power else None
+    if power:
+        env |= power.env
+    control = Control(make, args.timeout, power)
+    failpoints = [] if args.failpoints is None else args.failpoints or known_failpoints(args.server)
     loop = Loop(
-        control, args.cycles, args.seconds_per_cycle, seed, args.writers, args.ddl_writers
+        control,
+        args.cycles,
+        args.seconds_per_cycle,
+        seed,
+        args.writers,
+        args.ddl_writers,
+        failpoints=failpoints,
     )
     began = time.monotonic()
     status, verdict = 4, "NOT STARTED"
@@ -101,6 +176,8 @@ def main():
             print(f"  {failure.writer} {failure.kind} failed on a live server: {failure.error}")
         kinds = ", ".join(f"{n} {kind}" for kind, n in sorted(report.acknowledged.items()))
         print(f"acknowledged: {kinds}")
+        if report.ended_at:
+            print("ended at: " + ", ".join(f"{n} {name}" for name, n in sorted(report.ended_at.items())))
         print(f"slowest start {report.slowest_start_s:.2f} s, {time.monotonic() - began:.0f} s in all")
     except StartError as error:
         verdict = f"NOT STARTED after {loop.report.cycles} cycles: {error}"

@@ -1,4 +1,4 @@
-"""The loop: write, crash at a random moment, start again, compare with the model."""
+"""The loop: write, crash at a random moment or a named place, start again, compare with the model."""
 
 import dataclasses
 import random
@@ -11,6 +11,8 @@ from crash.workload import ROWS, DdlWriter, RowWriter
 
 # A call that failed this long before the crash failed by itself.
 EARLY_S = 0.02
+# How often it is looked whether a server that is to end by itself has ended.
+LOOK_S = 0.005
 
 
 @dataclasses.dataclass
@@ -21,6 +23,7 @@ class Report:
     acknowledged: dict = dataclasses.field(default_factory=dict)
     in_doubt: int = 0
     slowest_start_s: float = 0.0
+    ended_at: dict = dataclasses.field(default_factory=dict)  # failpoint -> how often it ended there
 
     def verdict(self):
         """(exit status, sentence)."""
@@ -40,10 +43,14 @@ class Report:
 
 
 class Loop:
-    """`control` has start(), kill(), crash_while_starting(seconds) and store()."""
+    """`control` has start(), kill(), crash_while_starting(seconds) and store(), and with `failpoints`
+    arm(text or None) for the next start and has_ended()."""
 
-    def __init__(self, control, cycles, seconds, seed, writers=4, ddl_writers=2, say=print):
+    def __init__(
+        self, control, cycles, seconds, seed, writers=4, ddl_writers=2, say=print, failpoints=()
+    ):
         self.control, self.cycles, self.seconds, self.say = control, cycles, seconds, say
+        self.failpoints, self.armed = list(failpoints), None
         self.writers, self.ddl_writers = writers, ddl_writers
         self.random = random.Random(seed)
         self.model = Model()
@@ -56,9 +63,7 @@ class Loop:
             self.write_until_crash()
             if self.random.random() < 0.1:
                 self.control.crash_while_starting(self.random.uniform(0.0, 0.3))
-            began = time.monotonic()
-            self.control.start()
-            took = time.monotonic() - began
+            took = self.start_again()
             self.report.slowest_start_s = max(self.report.slowest_start_s, took)
             found = self.compare()
             self.report.cycles += 1
@@ -66,6 +71,40 @@ class Loop:
             if found:
                 break
         return self.report
+
+    def start_again(self):
+        """Starts the server, every other time with a place to end at; gives the time it took."""
+        self.armed = None
+        if self.failpoints and self.random.random() < 0.5:
+            name, count = self.random.choice(self.failpoints), self.random.choice((1, 1, 2, 3, 8, 30))
+            self.armed = name
+            self.control.arm(f"{name}={count}")
+            began = time.monotonic()
+            if self.control.start_or_end():
+                return time.monotonic() - began
+            self.count_end()  # it came by that place while it started
+        if self.failpoints:
+            self.control.arm(None)
+            self.armed = None
+        began = time.monotonic()
+        self.control.start()
+        return time.monotonic() - began
+
+    def count_end(self):
+        self.report.ended_at[self.armed] = self.report.ended_at.get(self.armed, 0) + 1
+
+    def wait_for_crash(self, stop):
+        """Until it is time to kill the server (False), or it has ended where it was told to (True)."""
+        deadline = time.monotonic() + self.random.uniform(0.05, self.seconds)
+        if self.armed is None:
+            stop.wait(deadline - time.monotonic())
+            return False
+        while time.monotonic() < deadline + self.seconds:
+            if self.control.has_ended():
+                self.count_end()
+                return True
+            time.sleep(LOOK_S)
+        return False
 
     def prepare(self):
         store = self.control.store()
@@ -91,7 +130,7 @@ class Loop:
                 threads.append(kind(label, store, self.model, seed, stop, index))
         for thread in threads:
             thread.start()
-        stop.wait(self.random.uniform(0.05, self.seconds))
+        has_ended = self.wait_for_crash(stop)
         killed_at = time.monotonic()
         self.control.kill()
         stop.set()
@@ -103,7 +142,9 @@ class Loop:
                 raise RuntimeError(f"{thread.name} did not return from a call within 30 s")
         failures = [thread.failure for thread in threads if thread.failure]
         self.report.in_doubt += len(failures)
-        self.report.early += [f for f in failures if f.at < killed_at - EARLY_S]
+        # Nobody knows when exactly a server ended by itself.
+        if not has_ended:
+            self.report.early += [f for f in failures if f.at < killed_at - EARLY_S]
 
     def compare(self):
         store = self.control.store()

@@ -28,6 +28,23 @@ def test_nothing_is_lost_in_a_short_loop(tmp_path):
     assert status == 0, text
 
 
+def test_nothing_is_lost_where_a_crash_hurts_most(tmp_path):
+    status, text = check(tmp_path, "--cycles", 12, "--seed", 13, "--failpoints")
+    assert status == 0, text
+    assert "ended at: " in text, "no run came by its failpoint"
+
+
+def test_nothing_is_lost_with_the_power(tmp_path):
+    status, text = check(tmp_path, "--cycles", 8, "--seed", 14, "--power")
+    assert status == 0, text
+
+
+def test_a_sync_that_is_skipped_is_found(tmp_path):
+    status, text = check(tmp_path, "--cycles", 10, "--seed", 15, "--power", "--planted", "skip-sync")
+    assert status == 1, text
+    assert "VIOLATED" in text
+
+
 @pytest.mark.parametrize("bug", ["ack-before-append", "drop-last-on-replay", "lose-deletes"])
 def test_planted_bug_of_the_server_is_found(tmp_path, bug):
     status, text = check(tmp_path, "--cycles", 30, "--seed", 12, "--planted", bug)

@@ -1,12 +1,36 @@
-//! Defects that a test of the crash checker switches on through `MILVUS_PLANTED_BUG`, to show that
-//! the checker finds them. No real run sets it; one that does says so loudly.
+//! What tests of crashes ask a server for: defects, by `MILVUS_PLANTED_BUG`, to show that the checker
+//! finds them; and a place to end at, by `MILVUS_FAILPOINT`. No real run sets them; one that does says
+//! so loudly.
 
+use milvus_base::failpoint;
 use milvus_streaming::PlantedBug;
 use milvus_wal::PlantedBug as PlantedLogBug;
 
 use crate::start_error::StartError;
 
 const VARIABLE: &str = "MILVUS_PLANTED_BUG";
+const FAILPOINT: &str = "MILVUS_FAILPOINT";
+
+/// The places of `milvus_base::failpoint::hit` that a running server comes by.
+const FAILPOINTS: &[&str] = &[
+    "flush.files-written",
+    "flush.before-commit",
+    "flush.after-commit",
+    "manifest.written",
+    "compact.written",
+    "compact.outputs-written",
+    "compact.before-commit",
+    "compact.after-commit",
+];
+
+/// Arms the failpoint that the environment names, if it names one.
+pub(crate) fn arm_failpoint() -> Result<(), StartError> {
+    let Some(spec) = std::env::var_os(FAILPOINT) else { return Ok(()) };
+    let spec = spec.to_string_lossy();
+    failpoint::arm(&spec, FAILPOINTS)?;
+    tracing::error!(%spec, "this server ends at a failpoint on purpose");
+    Ok(())
+}
 
 /// Which defects are on.
 #[derive(Clone, Copy, Debug, Default)]

@@ -21,7 +21,7 @@ use milvus_wal::{LocalWal, LocalWalOptions};
 use crate::config::Config;
 use crate::memory_watch::MemoryWatch;
 use crate::metrics::Metrics;
-use crate::planted::Planted;
+use crate::planted::{Planted, arm_failpoint};
 use crate::role_metrics;
 use crate::start_error::StartError;
 
@@ -50,6 +50,7 @@ pub async fn assemble(
     governor: Governor,
     metrics: &Metrics,
 ) -> Result<Standalone, StartError> {
+    arm_failpoint()?;
     let planted = Planted::from_environment()?;
     let dir = &config.data_dir;
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);

@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use milvus_base::failpoint::FailpointError;
 use milvus_storage::LockError;
 use milvus_types::Failure;
 
@@ -51,6 +52,9 @@ pub enum StartError {
         /// What was asked for.
         name: String,
     },
+    /// A test asked for a failpoint that there is not.
+    #[error("MILVUS_FAILPOINT: {0}")]
+    Failpoint(#[from] FailpointError),
     /// Serving ended before anybody asked for it.
     #[error("serving failed: {0}")]
     Serve(#[from] tonic::transport::Error),
