@@ -162,6 +162,7 @@ fn sealed(entry: &SegmentEntry, opened: &Opened, task: &CompactSegments) -> Seal
         indexes: Vec::new(),
         scalar_indexes: Vec::new(),
         key_index: Some(opened.keys.clone()),
+        stats: entry.stats.clone(),
     })
     .unwrap()
 }
