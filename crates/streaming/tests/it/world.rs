@@ -26,6 +26,7 @@ use milvus_types::{
     PartitionId, PrimaryKey, PrimaryKeys, Result, SegmentId, Timestamp, VChannel,
 };
 use milvus_wal::{LocalWal, LocalWalOptions};
+use tokio::sync::OnceCell;
 
 use crate::rewriter::Rewriter;
 
@@ -33,7 +34,9 @@ use crate::rewriter::Rewriter;
 pub(crate) struct Home {
     kv: Arc<MemoryKv>,
     pub(crate) store: Arc<MemoryStore>,
-    log: tempfile::TempDir,
+    directory: tempfile::TempDir,
+    /// One for all lives: each opens its channels anew, and so fences the one before.
+    log: OnceCell<Arc<LocalWal>>,
 }
 
 /// Everything that runs on a [`Home`].
@@ -57,8 +60,9 @@ pub(crate) fn by_hand() -> CompactionOptions {
 
 impl Home {
     pub(crate) fn new() -> Self {
-        let log = tempfile::tempdir().unwrap();
-        Self { kv: Arc::default(), store: Arc::new(MemoryStore::new()), log }
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(MemoryStore::new());
+        Self { kv: Arc::default(), store, directory, log: OnceCell::new() }
     }
 
     pub(crate) async fn start(&self, compaction: CompactionOptions) -> World {
@@ -71,7 +75,7 @@ impl Home {
         options: StreamingOptions,
     ) -> World {
         let store: Arc<dyn ObjectStore> = self.store.clone();
-        let rows = usize::MAX;
+        let rows = 1 << 20;
         let node = Arc::new(Rewriter { store: store.clone(), rows, tasks: Default::default() });
         let coord = MixCoord::open(CoordParts {
             options: CoordOptions { compaction, ..CoordOptions::default() },
@@ -89,7 +93,8 @@ impl Home {
             Arc::new(pool()),
             Arc::new(governor.clone()),
         ));
-        let wal = LocalWal::open(self.log.path(), LocalWalOptions::default()).await.unwrap();
+        let open = || LocalWal::open(self.directory.path(), LocalWalOptions::default());
+        let wal = self.log.get_or_init(|| async { Arc::new(open().await.unwrap()) }).await;
         let streaming = Arc::new(StreamingService::new(StreamingParts {
             options,
             oracle: coord.clone(),
@@ -97,7 +102,7 @@ impl Home {
             data: coord.clone(),
             query: query.clone(),
             store,
-            wal: Arc::new(wal),
+            wal: wal.clone(),
             cpu: pool(),
             apply: pool(),
             governor,

@@ -7,12 +7,14 @@
 
 use std::collections::HashSet;
 use std::ops::Bound;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use milvus_base::{Shutdown, task};
 use milvus_roles::CompactCollection;
-use milvus_types::{CollectionId, Result, SegmentId};
+use milvus_types::{CollectionId, Failure, Result, SegmentId};
 
 use super::jobs::QueuedJob;
 use super::policy::{self, Next, Plan, Scene};
@@ -162,7 +164,10 @@ impl DataCoordinator {
         let cancel = Shutdown::new();
         let running = Running { collection: id, partition: plan.partition, cancel: cancel.clone() };
         self.compactions.state.lock().running = Some(running);
-        let result = Box::pin(self.run_plan(id, plan, &cancel)).await;
+        // A plan that panics is one failed plan, not the end of all later ones.
+        let work = AssertUnwindSafe(Box::pin(self.run_plan(id, plan, &cancel))).catch_unwind();
+        let panicked = |_| Err(Failure::internal("compaction panicked"));
+        let result = work.await.unwrap_or_else(panicked);
         let mut state = self.compactions.state.lock();
         state.running = None;
         match &result {
