@@ -1,10 +1,11 @@
-//! Data coordination: manifests, index definitions, index builds, garbage.
+//! Data coordination: manifests, index definitions, index builds, compaction, garbage.
 //!
 //! A manifest version is an object of its own; the catalogue holds which version is current, and is
 //! moved by compare-and-swap after the object is durable. Everything a current manifest names is
 //! there; what no manifest names is garbage.
 
 mod builds;
+mod compaction;
 mod garbage;
 mod indexes;
 mod manifests;
@@ -13,17 +14,25 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use futures::future::try_join_all;
-use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest, ManifestEdit};
+use milvus_format::manifest::{
+    ChannelCheckpoint, IndexEntry, Manifest, ManifestEdit, SegmentEntry, SegmentLevel,
+};
 use milvus_meta::Catalogue;
-use milvus_roles::{DataNode, FlushCommit, FlushTicket, SegmentState, SegmentStatus};
+use milvus_roles::{
+    CompactionCommit, DataNode, FlushCommit, FlushTicket, SegmentState, SegmentStatus,
+};
 use milvus_storage::ObjectStore;
 use milvus_types::{
     CollectionId, ErrorCode, Failure, IndexMeta, PartitionId, Result, SegmentId, Timestamp,
     VChannel,
 };
 use parking_lot::RwLock;
+use tokio::sync::oneshot;
 
 use self::builds::Builds;
+pub use self::compaction::CompactionOptions;
+use self::compaction::Compactions;
+use self::garbage::Retired;
 use crate::ids::Ids;
 use crate::mix::{CoordOptions, StreamingSlot};
 use crate::root::RootCoordinator;
@@ -50,8 +59,17 @@ pub struct DataStats {
     pub deleted_rows: u64,
     /// Bytes of all files that manifests name.
     pub bytes: u64,
+    /// Bytes of those files that live rows take: `bytes + retired_bytes` over this is the space
+    /// amplification.
+    pub live_bytes: u64,
+    /// Bytes of files that no manifest names any more, and that stay for a grace.
+    pub retired_bytes: u64,
     /// Index builds that wait or run.
     pub pending_builds: u64,
+    /// Compactions done.
+    pub compactions: u64,
+    /// Compactions that failed; most are tried again.
+    pub failed_compactions: u64,
 }
 
 pub(crate) struct DataCoordinator {
@@ -61,6 +79,8 @@ pub(crate) struct DataCoordinator {
     damaged: HashMap<CollectionId, Failure>,
     indexes: RwLock<HashMap<CollectionId, Vec<Arc<IndexMeta>>>>,
     builds: Arc<Builds>,
+    compactions: Arc<Compactions>,
+    retired: Retired,
     /// Commits, one after another.
     decisions: Serial,
 }
@@ -98,6 +118,8 @@ impl DataCoordinator {
             damaged,
             indexes: RwLock::new(indexes),
             builds: Arc::default(),
+            compactions: Arc::default(),
+            retired: Retired::default(),
             decisions: Serial::new("data-coord"),
         });
         data.purge_dropped_partitions().await?;
@@ -105,8 +127,9 @@ impl DataCoordinator {
         Ok(data)
     }
 
-    /// Goes on with the index builds that were under way.
+    /// Goes on with the index builds and compactions that were under way.
     pub(crate) fn resume(self: &Arc<Self>) {
+        self.begin_compactions();
         let collections: Vec<_> = self.manifests.read().keys().copied().collect();
         for collection in collections {
             self.schedule_builds(collection);
@@ -125,6 +148,7 @@ impl DataCoordinator {
         self.manifests.write().remove(&id);
         self.indexes.write().remove(&id);
         self.builds.forget_collection(id);
+        self.compactions.forget(id);
         self.remove_files_of(id);
     }
 
@@ -150,7 +174,13 @@ impl DataCoordinator {
         let data = self.clone();
         let manifest = self.commit(id, move |manifest| data.flush_edits(manifest, commit)).await?;
         self.schedule_builds(id);
+        self.compactions.look_at(id);
         Ok(manifest)
+    }
+
+    /// The collection's properties changed: rows may expire now.
+    pub(crate) fn properties_changed(&self, id: CollectionId) {
+        self.compactions.look_at(id);
     }
 
     /// What a flush changes. A partition that was dropped meanwhile gets no segment back.
@@ -181,6 +211,62 @@ impl DataCoordinator {
         Ok(edits)
     }
 
+    /// Takes segments out and others in. `None`, and nothing is changed, where one of the former is
+    /// gone: its partition was dropped or its collection truncated.
+    pub(crate) async fn commit_compaction(
+        self: &Arc<Self>,
+        commit: CompactionCommit,
+    ) -> Result<Option<Arc<Manifest>>> {
+        let id = commit.collection_id;
+        let removed = commit.removed.clone();
+        let data = self.clone();
+        let (reply, left) = oneshot::channel();
+        let manifest = self
+            .commit(id, move |manifest| {
+                let (edits, leaving) = data.compaction_edits(manifest, commit)?;
+                let _ = reply.send(leaving);
+                Ok(edits)
+            })
+            .await?;
+        let left = left.await.unwrap_or_default();
+        if left.len() != removed.len() {
+            return Ok(None);
+        }
+        self.retire_segments(id, &left);
+        self.schedule_builds(id);
+        self.compactions.look_at(id);
+        Ok(Some(manifest))
+    }
+
+    /// What a compaction changes, and the segments that leave; nothing where one is gone already.
+    fn compaction_edits(
+        &self,
+        manifest: &Manifest,
+        commit: CompactionCommit,
+    ) -> Result<(Vec<ManifestEdit>, Vec<SegmentEntry>)> {
+        let CompactionCommit { collection_id, removed, added, deletes } = commit;
+        let collection = self.parts.root.by_id(collection_id)?;
+        let is_alive =
+            |entry: &SegmentEntry| collection.partition_by_id(entry.partition_id).is_some();
+        let leaving: Vec<SegmentEntry> =
+            removed.iter().filter_map(|id| manifest.segment(*id)).cloned().collect();
+        if leaving.len() != removed.len() || !leaving.iter().chain(&added).all(is_alive) {
+            return Ok((Vec::new(), Vec::new()));
+        }
+        let defined: Vec<_> = self.indexes(collection_id).iter().map(|index| index.id).collect();
+        let mut edits: Vec<_> = removed.into_iter().map(ManifestEdit::RemoveSegment).collect();
+        for mut entry in added {
+            // An index may have been dropped while it was built here.
+            entry.indexes.retain(|index| defined.contains(&index.index_id));
+            edits.push(ManifestEdit::AddSegment(entry));
+        }
+        edits.extend(deletes.into_iter().map(|(segment_id, deletes)| {
+            let newly_deleted_rows = deletes.rows;
+            ManifestEdit::AddDeletes { segment_id, deletes, newly_deleted_rows }
+        }));
+        Ok((edits, leaving))
+    }
+
     pub(crate) async fn commit_index(
         self: &Arc<Self>,
         id: CollectionId,
@@ -200,6 +286,7 @@ impl DataCoordinator {
             })
             .await?;
         self.tell_streaming(manifest);
+        self.compactions.look_at(id);
         Ok(())
     }
 
@@ -208,6 +295,7 @@ impl DataCoordinator {
         id: CollectionId,
         partition: PartitionId,
     ) -> Result<()> {
+        self.compactions.forget_partition(id, partition);
         self.commit(id, move |manifest| {
             let has = manifest.segments.iter().any(|entry| entry.partition_id == partition);
             Ok(if has { vec![ManifestEdit::RemovePartition(partition)] } else { Vec::new() })
@@ -299,6 +387,8 @@ impl DataCoordinator {
                     vchannel: vchannel.clone(),
                     indexes: Vec::new(),
                     bytes: 0,
+                    level: SegmentLevel::L1,
+                    is_sorted: false,
                 }
             }));
         }
@@ -313,6 +403,8 @@ impl DataCoordinator {
                 vchannel: entry.vchannel.clone(),
                 indexes: entry.indexes.iter().map(|index| index.index_id).collect(),
                 bytes: entry.files().map(|file| file.bytes).sum(),
+                level: entry.level,
+                is_sorted: false,
             });
         }
         Ok(listed)
@@ -325,12 +417,30 @@ impl DataCoordinator {
                 stats.segments += 1;
                 stats.rows += entry.rows;
                 stats.deleted_rows += entry.deleted_rows;
+                stats.live_bytes += live_share(entry);
             }
             stats.bytes += manifest.files().map(|file| file.bytes).sum::<u64>();
         }
+        stats.retired_bytes = self.retired.bytes();
         stats.pending_builds = self.builds.pending() as u64;
+        (stats.compactions, stats.failed_compactions) = self.compactions.counts();
         stats
     }
+}
+
+impl Drop for DataCoordinator {
+    fn drop(&mut self) {
+        self.compactions.wake();
+    }
+}
+
+/// Bytes of a segment's files that its live rows take.
+fn live_share(entry: &SegmentEntry) -> u64 {
+    let indexes = entry.indexes.iter().map(|index| &index.file);
+    let files = [&entry.columns, &entry.key_index].into_iter().chain(indexes);
+    let bytes: u128 = files.map(|file| u128::from(file.bytes)).sum();
+    let live = bytes * u128::from(entry.live_rows()) / u128::from(entry.rows.max(1));
+    u64::try_from(live).unwrap_or(u64::MAX)
 }
 
 /// Whether the field that `index` is of exists.

@@ -16,5 +16,5 @@ mod root;
 mod serial;
 mod tso;
 
-pub use data::DataStats;
+pub use data::{CompactionOptions, DataStats};
 pub use mix::{CoordOptions, CoordParts, MixCoord};

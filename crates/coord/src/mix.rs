@@ -7,9 +7,10 @@ use futures::future::join_all;
 use milvus_format::manifest::{ChannelCheckpoint, IndexEntry, Manifest};
 use milvus_meta::Catalogue;
 use milvus_roles::{
-    Alias, CollectionChange, CreateCollection, CreateIndex, DataCoord, DataNode, Database,
-    FlushCommit, FlushTicket, IdAllocator, IndexProgress, LoadRequest, LoadStatus, OpenChannel,
-    PropertyChange, QueryCoord, RootCoord, SegmentStatus, Streaming, TimestampOracle,
+    Alias, CollectionChange, CompactCollection, CompactionCommit, CompactionJob, CreateCollection,
+    CreateIndex, DataCoord, DataNode, Database, FlushCommit, FlushTicket, IdAllocator,
+    IndexProgress, LoadRequest, LoadStatus, OpenChannel, PropertyChange, QueryCoord, RootCoord,
+    SegmentStatus, Streaming, TimestampOracle,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::limits::Limits;
@@ -17,7 +18,7 @@ use milvus_types::{
     Collection, CollectionId, Failure, IndexMeta, KeyValue, Result, SegmentId, Timestamp, VChannel,
 };
 
-use crate::data::{DataCoordinator, DataStats};
+use crate::data::{CompactionOptions, DataCoordinator, DataStats};
 use crate::ids::Ids;
 use crate::query::QueryCoordinator;
 use crate::root::{Others, RootCoordinator};
@@ -34,6 +35,8 @@ pub struct CoordOptions {
     pub pchannel_prefix: String,
     /// `indexCoord.segment.minSegmentNumRowsToEnableIndex`: smaller segments are scanned.
     pub min_rows_to_index: u64,
+    /// When and how segments are compacted.
+    pub compaction: CompactionOptions,
 }
 
 impl Default for CoordOptions {
@@ -43,6 +46,7 @@ impl Default for CoordOptions {
             pchannels: 16,
             pchannel_prefix: "by-dev-rootcoord-dml".to_owned(),
             min_rows_to_index: 1024,
+            compaction: CompactionOptions::default(),
         }
     }
 }
@@ -300,6 +304,18 @@ impl DataCoord for MixCoord {
 
     async fn commit_flush(&self, commit: FlushCommit) -> Result<Arc<Manifest>> {
         self.data.commit_flush(commit).await
+    }
+
+    async fn commit_compaction(&self, commit: CompactionCommit) -> Result<Option<Arc<Manifest>>> {
+        self.data.commit_compaction(commit).await
+    }
+
+    async fn compact(&self, request: CompactCollection) -> Result<CompactionJob> {
+        self.data.compact(request).await
+    }
+
+    async fn compaction_job(&self, id: i64) -> Result<CompactionJob> {
+        Ok(self.data.compaction_job(id))
     }
 
     async fn commit_index(

@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use milvus_format::manifest::{ChannelCheckpoint, DeleteFile, IndexEntry, Manifest, SegmentEntry};
+use milvus_format::manifest::{
+    ChannelCheckpoint, DeleteFile, IndexEntry, Manifest, SegmentEntry, SegmentLevel,
+};
 use milvus_types::{
     CollectionId, FieldId, IndexId, IndexMeta, IndexState, KeyValue, PartitionId, Result,
     SegmentId, Timestamp, VChannel,
 };
+
+use crate::compaction::{CompactCollection, CompactionJob};
 
 /// What a shard owner has written and now asks to be made part of the collection, in one step.
 #[derive(Clone, Debug)]
@@ -21,6 +25,19 @@ pub struct FlushCommit {
     pub deletes: Vec<(SegmentId, DeleteFile)>,
     /// Everything of this shard before the checkpoint is now in the manifest.
     pub checkpoint: ChannelCheckpoint,
+}
+
+/// What a shard owner replaces in one step.
+#[derive(Clone, Debug)]
+pub struct CompactionCommit {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// Segments that leave.
+    pub removed: Vec<SegmentId>,
+    /// Segments that come, their files durable.
+    pub added: Vec<SegmentEntry>,
+    /// Delete files of `added` that `added` does not name.
+    pub deletes: Vec<(SegmentId, DeleteFile)>,
 }
 
 /// An index to be defined. Parameters have passed the proxy's validation.
@@ -83,9 +100,13 @@ pub struct SegmentStatus {
     pub indexes: Vec<IndexId>,
     /// Bytes of its files; 0 while it is in memory only.
     pub bytes: u64,
+    /// How far compaction has brought it.
+    pub level: SegmentLevel,
+    /// Whether its rows are in order of keys.
+    pub is_sorted: bool,
 }
 
-/// Manifests, flush commits and indexes.
+/// Manifests, flush commits, indexes and compaction.
 #[async_trait]
 pub trait DataCoord: Send + Sync {
     /// The collection's current manifest.
@@ -94,6 +115,17 @@ pub trait DataCoord: Send + Sync {
     /// Commits what a shard owner flushed; returns the manifest that holds it. The log may be cut
     /// before the checkpoint once this returns.
     async fn commit_flush(&self, commit: FlushCommit) -> Result<Arc<Manifest>>;
+
+    /// Commits what a compaction has replaced; returns the manifest that holds it, or `None`, and
+    /// nothing is changed, where a removed segment is gone already.
+    async fn commit_compaction(&self, commit: CompactionCommit) -> Result<Option<Arc<Manifest>>>;
+
+    /// Begins to compact a collection by hand; the work goes on after the call returns.
+    async fn compact(&self, request: CompactCollection) -> Result<CompactionJob>;
+
+    /// How far a compaction is that was begun by hand; one that nobody knows (any more) is done and
+    /// has no plans.
+    async fn compaction_job(&self, id: i64) -> Result<CompactionJob>;
 
     /// Commits index files that a data node built for a segment. A segment or index that is gone
     /// by now makes this a no-op.

@@ -6,15 +6,21 @@
 //! [`milvus_types::Failure`]: code and text travel whole, so remote and in-process callers match
 //! alike.
 
+pub mod compaction;
 pub mod data_coord;
 pub mod data_node;
+pub mod expiry;
 pub mod query_coord;
 pub mod query_node;
 pub mod root_coord;
 pub mod streaming;
 
+pub use compaction::{
+    CompactCollection, CompactionJob, CompactionKind, CompactionPlan, CompactionPlanState,
+};
 pub use data_coord::{
-    CreateIndex, DataCoord, FlushCommit, IndexProgress, SegmentState, SegmentStatus,
+    CompactionCommit, CreateIndex, DataCoord, FlushCommit, IndexProgress, SegmentState,
+    SegmentStatus,
 };
 pub use data_node::{BuildIndex, CompactSegments, Compacted, DataNode, MovedRows, RowOrder};
 pub use query_coord::{LoadRequest, LoadState, LoadStatus, QueryCoord};
@@ -25,5 +31,6 @@ pub use root_coord::{
 };
 pub use streaming::{
     FetchRequest, FlushTicket, GrowingStatus, LoadScope, OpenChannel, QueryReply, QueryRequest,
-    RowLocation, SearchReply, SearchRequest, ShardHit, Streaming, Write, WriteAck, WriteKind,
+    RowLocation, SearchReply, SearchRequest, SegmentReplacement, ShardHit, Streaming, Write,
+    WriteAck, WriteKind,
 };

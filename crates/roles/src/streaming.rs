@@ -6,12 +6,14 @@ use arrow::array::RecordBatch;
 use async_trait::async_trait;
 
 use milvus_expr::Plan;
-use milvus_format::manifest::Manifest;
+use milvus_format::manifest::{Manifest, SegmentEntry};
 use milvus_segment::{Boosts, Cursor, GroupBy, GroupValue, Queries, RangeBounds};
 use milvus_types::{
     Collection, CollectionId, Failure, KeyValue, MetricType, PartitionId, PrimaryKey, PrimaryKeys,
     Result, SegmentId, Timestamp, VChannel,
 };
+
+use crate::MovedRows;
 
 /// Which partitions of a collection answer reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,8 +163,8 @@ pub struct SearchRequest {
     pub mvcc: Option<Timestamp>,
 }
 
-/// Where a row lies. Stays good while the segment is growing, flushed or re-indexed; compaction
-/// ends it, and [`Streaming::fetch`] then answers `inconsistent requery result` (2200, retriable).
+/// Where a row lies. Stays good while the segment is growing, flushed or re-indexed, and for a while
+/// after it was compacted; [`Streaming::fetch`] then answers `inconsistent requery result` (2200, retriable).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RowLocation {
     /// The segment.
@@ -243,6 +245,21 @@ pub struct FetchRequest {
     pub columns: Vec<String>,
 }
 
+/// Segments of a shard that compaction has written anew.
+#[derive(Clone, Debug)]
+pub struct SegmentReplacement {
+    /// The collection.
+    pub collection_id: CollectionId,
+    /// The shard.
+    pub vchannel: VChannel,
+    /// What was compacted, as compaction read it: deletes of its delete files are in `outputs`.
+    pub inputs: Vec<SegmentEntry>,
+    /// What takes their place: durable files, with their indexes; none where every row is gone.
+    pub outputs: Vec<SegmentEntry>,
+    /// Where the rows of each input went, in the order of `inputs`.
+    pub moved: Vec<MovedRows>,
+}
+
 /// Owns shards. A shard it does not own is `channel not found` (500).
 #[async_trait]
 pub trait Streaming: Send + Sync {
@@ -280,6 +297,17 @@ pub trait Streaming: Send + Sync {
     /// Seals every growing segment of a shard and begins to flush it. With `wait`, returns when
     /// the flush is committed.
     async fn flush(&self, vchannel: &VChannel, wait: bool) -> Result<FlushTicket>;
+
+    /// Has `outputs` take the place of `inputs`, in the manifest and for every read: no read finds a
+    /// row missing, twice, or alive after its delete. Deletes that came since `inputs` were read
+    /// are brought over. The inputs answer reads that began before for a while.
+    ///
+    /// False, and nothing is changed, where an input is gone by now: its partition was dropped or
+    /// its collection truncated.
+    async fn replace_segments(&self, replacement: SegmentReplacement) -> Result<bool>;
+
+    /// Bytes of rows written to all shards of this process since it started.
+    async fn written_bytes(&self) -> Result<u64>;
 
     /// Segments of a shard that are not flushed yet.
     async fn growing_segments(&self, vchannel: &VChannel) -> Result<Vec<GrowingStatus>>;

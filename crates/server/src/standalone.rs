@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use milvus_base::{Clock, CpuPool, Governor};
-use milvus_coord::{CoordOptions, CoordParts, MixCoord};
+use milvus_coord::{CompactionOptions, CoordOptions, CoordParts, MixCoord};
 use milvus_data::{DataOptions, DataService};
 use milvus_meta::{Catalogue, EmbeddedKv};
 use milvus_proxy::{Proxy, ProxyOptions};
@@ -89,6 +89,10 @@ pub async fn assemble(
             pchannels: config.channel_count,
             pchannel_prefix: config.channel_prefix.clone(),
             min_rows_to_index: config.segments.min_rows_to_index,
+            compaction: CompactionOptions {
+                max_segment_bytes: config.segments.max_bytes,
+                ..CompactionOptions::default()
+            },
         },
         catalogue,
         store: store.clone(),

@@ -15,6 +15,8 @@ pub struct StreamingOptions {
     pub max_idle: Duration,
     /// ... or when the oldest row waits for so long (`dataCoord.segment.maxLife`).
     pub max_life: Duration,
+    /// How long a segment that was compacted away answers reads that began before.
+    pub retire_after: Duration,
     /// A defect switched on by a test of the checkers; `None` in every real run.
     pub planted_bug: Option<PlantedBug>,
 }
@@ -26,6 +28,7 @@ impl Default for StreamingOptions {
             seal_rows: 4_000_000,
             max_idle: Duration::from_secs(600),
             max_life: Duration::from_secs(86_400),
+            retire_after: Duration::from_secs(60),
             planted_bug: None,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -10,8 +11,8 @@ use milvus_base::{CpuPool, Governor, task};
 use milvus_format::manifest::Manifest;
 use milvus_roles::{
     DataCoord, FetchRequest, FlushTicket, GrowingStatus, IdAllocator, LoadScope, OpenChannel,
-    QueryNode, QueryReply, QueryRequest, SearchReply, SearchRequest, Streaming, TimestampOracle,
-    Write, WriteAck,
+    QueryNode, QueryReply, QueryRequest, SearchReply, SearchRequest, SegmentReplacement, Streaming,
+    TimestampOracle, Write, WriteAck,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::{Collection, CollectionId, ErrorCode, Failure, Result, VChannel};
@@ -77,6 +78,7 @@ impl StreamingService {
                 cpu,
                 apply,
                 governor,
+                written_bytes: AtomicU64::new(0),
             }),
             wal,
             pchannels: RwLock::default(),
@@ -231,6 +233,14 @@ impl Streaming for StreamingService {
 
     async fn flush(&self, vchannel: &VChannel, wait: bool) -> Result<FlushTicket> {
         self.shard(vchannel)?.flush(wait).await
+    }
+
+    async fn replace_segments(&self, replacement: SegmentReplacement) -> Result<bool> {
+        self.shard(&replacement.vchannel)?.replace_segments(replacement).await
+    }
+
+    async fn written_bytes(&self) -> Result<u64> {
+        Ok(self.parts.written_bytes.load(Ordering::Relaxed))
     }
 
     async fn growing_segments(&self, vchannel: &VChannel) -> Result<Vec<GrowingStatus>> {

@@ -4,7 +4,6 @@
 //! They end with [`Shard::stop`].
 
 mod distribution;
-mod expiry;
 mod flush;
 mod idle;
 mod inflight;
@@ -14,6 +13,8 @@ mod merge;
 mod open;
 mod partitions;
 mod read;
+mod replace;
+mod retired;
 mod room;
 mod state;
 mod write;
@@ -51,6 +52,8 @@ pub(crate) struct Parts {
     pub(crate) cpu: CpuPool,
     pub(crate) apply: CpuPool,
     pub(crate) governor: Governor,
+    /// Bytes of rows written to every shard, ever.
+    pub(crate) written_bytes: AtomicU64,
 }
 
 pub(crate) struct Shard {
@@ -65,6 +68,9 @@ pub(crate) struct Shard {
     inflight: Inflight,
     state: Mutex<ShardState>,
     current: Current,
+    /// Compactions that are committed, but whose outputs could not answer yet.
+    swaps: Mutex<Vec<replace::Swap>>,
+    retired: Mutex<Vec<retired::Retired>>,
     queue: mpsc::UnboundedSender<Item>,
     maintenance: mpsc::UnboundedSender<Task>,
     progress: LoadProgress,
@@ -134,11 +140,14 @@ impl Shard {
         growing.chain(flushing).collect()
     }
 
-    /// Seals; with `wait`, returns when everything sealed is committed.
+    /// Seals; with `wait`, returns when everything sealed, now or before, is committed.
     pub(crate) async fn flush(&self, wait: bool) -> Result<FlushTicket> {
         let sealed = self.seal().await?;
-        if let (true, Some(committed)) = (wait, sealed.committed) {
-            committed.await.map_err(|_| self.gone())??;
+        if wait {
+            match sealed.committed {
+                Some(committed) => committed.await.map_err(|_| self.gone())??,
+                None => self.all_committed().await?,
+            }
         }
         Ok(sealed.ticket)
     }
@@ -185,9 +194,12 @@ impl Shard {
                 tracing::warn!(%segment, %failure, "segment of a dropped shard stays loaded");
             }
         }
+        self.swaps.lock().clear();
+        self.release_retired_of(|_| true).await;
         let dropped = {
             let mut state = self.state.lock();
             state.flushed.clear();
+            state.retiring.clear();
             let flushing = std::mem::take(&mut state.flushing);
             let committed = std::mem::take(&mut state.committed);
             (std::mem::take(&mut state.growing), flushing, committed)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use milvus_base::failpoint;
 use milvus_format::manifest::{Manifest, ManifestEdit};
 use milvus_format::path;
 use milvus_types::{CollectionId, Failure, Result};
@@ -59,6 +60,7 @@ impl DataCoordinator {
         // crash. What decides is the compare-and-swap.
         let stored = self.parts.store.put(&path::manifest(id, version), bytes.into()).await;
         stored.map_err(|error| Failure::from(&error))?;
+        failpoint::hit("manifest.written");
         let swapped = self
             .parts
             .catalogue

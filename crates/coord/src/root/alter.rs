@@ -53,6 +53,7 @@ impl RootCoordinator {
                 let gone = missing_fields(&current.schema, &changed.schema);
                 let added = missing_fields(&changed.schema, &current.schema);
                 root.change(&current, changed, &others.streaming).await?;
+                others.data.properties_changed(current.id);
                 if !gone.is_empty() {
                     others.data.drop_indexes_of_fields(current.id, gone).await?;
                 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use milvus_format::manifest::{IndexEntry, Manifest};
 use milvus_roles::{
     BuildIndex, CompactSegments, Compacted, DataNode, FetchRequest, FlushTicket, GrowingStatus,
-    LoadScope, OpenChannel, QueryReply, QueryRequest, SearchReply, SearchRequest, Streaming, Write,
-    WriteAck,
+    LoadScope, OpenChannel, QueryReply, QueryRequest, SearchReply, SearchRequest,
+    SegmentReplacement, Streaming, Write, WriteAck,
 };
 use milvus_types::{Collection, CollectionId, Failure, Result, Timestamp, VChannel};
 
@@ -69,6 +69,14 @@ impl Streaming for Nothing {
 
     async fn flush(&self, _: &VChannel, _: bool) -> Result<FlushTicket> {
         Ok(FlushTicket::default())
+    }
+
+    async fn replace_segments(&self, _: SegmentReplacement) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn written_bytes(&self) -> Result<u64> {
+        Ok(0)
     }
 
     async fn growing_segments(&self, _: &VChannel) -> Result<Vec<GrowingStatus>> {

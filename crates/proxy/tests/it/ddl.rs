@@ -1,6 +1,8 @@
 //! Collections, partitions, indexes and loading.
 
-use milvus_proxy::api::{AddFieldRequest, AlterRequest, FieldName, LoadApiRequest, LoadStateReply};
+use milvus_proxy::api::{
+    AddFieldRequest, AlterRequest, CompactRequest, FieldName, LoadApiRequest, LoadStateReply,
+};
 use milvus_roles::{CollectionChange, LoadState, PropertyChange};
 use milvus_types::{ErrorCode, FieldSchema, KeyValue};
 
@@ -233,6 +235,10 @@ async fn a_loaded_collection_has_one_replica() {
     assert!(house.proxy.replica(&house.cx, "c", id).await.unwrap().is_none());
     let (_, served) = house.proxy.served_segments(&house.cx, "c").await.unwrap();
     assert!(served.is_empty());
-    assert_eq!(house.proxy.compact(&house.cx, "c", id).await.unwrap().id, -1);
-    assert!(house.proxy.compact(&house.cx, "nope", id).await.is_err());
+    assert_eq!(house.proxy.compact(&house.cx, compact("c")).await.unwrap().id, -1);
+    assert!(house.proxy.compact(&house.cx, compact("nope")).await.is_err());
+}
+
+fn compact(name: &str) -> CompactRequest {
+    CompactRequest { collection_name: name.to_owned(), ..CompactRequest::default() }
 }

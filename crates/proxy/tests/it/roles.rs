@@ -200,6 +200,18 @@ impl DataCoord for Roles {
         Err(Failure::unimplemented("commit"))
     }
 
+    async fn commit_compaction(&self, _: CompactionCommit) -> Result<Option<Arc<Manifest>>> {
+        Err(Failure::unimplemented("commit"))
+    }
+
+    async fn compact(&self, _: CompactCollection) -> Result<CompactionJob> {
+        Ok(CompactionJob { id: -1, ..CompactionJob::default() })
+    }
+
+    async fn compaction_job(&self, id: i64) -> Result<CompactionJob> {
+        Ok(CompactionJob { id, ..CompactionJob::default() })
+    }
+
     async fn commit_index(&self, _: CollectionId, _: SegmentId, _: IndexEntry) -> Result<()> {
         Err(Failure::unimplemented("commit"))
     }
@@ -425,6 +437,14 @@ impl Streaming for Roles {
 
     async fn flush(&self, _: &VChannel, _: bool) -> Result<FlushTicket> {
         Ok(FlushTicket::default())
+    }
+
+    async fn replace_segments(&self, _: SegmentReplacement) -> Result<bool> {
+        Err(Failure::unimplemented("replace"))
+    }
+
+    async fn written_bytes(&self) -> Result<u64> {
+        Ok(0)
     }
 
     async fn growing_segments(&self, _: &VChannel) -> Result<Vec<GrowingStatus>> {

@@ -24,8 +24,8 @@ pub(super) async fn list(
         partition_id: segment.partition_id.0,
         num_rows: i64::try_from(segment.rows).unwrap_or(i64::MAX),
         state: state(segment.state).into(),
-        level: common::SegmentLevel::L1.into(),
-        is_sorted: false,
+        level: segment.level.number(),
+        is_sorted: segment.is_sorted,
         storage_version: 0,
     });
     Ok(pb::GetPersistentSegmentInfoResponse { status: Some(success()), infos: infos.collect() })

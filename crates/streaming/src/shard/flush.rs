@@ -2,11 +2,10 @@
 //!
 //! Until the commit nothing refers to the files; a crash leaves orphans, which start-up removes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use milvus_base::Priority;
+use milvus_base::{Priority, failpoint};
 use milvus_format::delete_file::{self, DeleteEntry};
 use milvus_format::key_index::{self, KeyIndex};
 use milvus_format::manifest::{ChannelCheckpoint, DeleteFile, SegmentEntry, SegmentLevel};
@@ -16,7 +15,7 @@ use milvus_segment::{GrowingSegment, Segment};
 use milvus_types::{Failure, PartitionId, Result, SegmentId, Timestamp};
 
 use super::Shard;
-use super::state::SealedSet;
+use super::state::{SealedSet, UnwrittenDeletes};
 use super::write::cpu_failure;
 use crate::options::PlantedBug;
 
@@ -40,20 +39,18 @@ impl Shard {
             };
             let Some(segment) = segment else { continue }; // its partition was dropped
             let (entry, keys) = self.write_segment(&segment).await?;
-            let dead = set.sealed_deletes.get(id).map_or(&[][..], Vec::as_slice);
-            let partition = entry.partition_id;
+            let mut dead = segment.deletes().rows;
+            dead.retain(|(_, timestamp)| *timestamp <= set.timestamp);
+            let (partition, number) = (entry.partition_id, set.timestamp.0);
             segments.push((entry, keys));
-            deletes.extend(self.write_deletes(partition, *id, dead, set.timestamp).await?);
+            deletes.extend(self.write_deletes(partition, *id, &dead, number).await?);
         }
-        let partitions: BTreeMap<SegmentId, PartitionId> = {
-            let state = self.state.lock();
-            state.flushed.iter().map(|(id, flushed)| (*id, flushed.entry.partition_id)).collect()
-        };
-        for (id, dead) in &set.deletes {
-            if let Some(partition) = partitions.get(id) {
-                deletes.extend(self.write_deletes(*partition, *id, dead, set.timestamp).await?);
-            }
+        let of_flushed = self.state.lock().deletes_up_to(set.timestamp);
+        for UnwrittenDeletes { segment, partition, rows } in of_flushed {
+            let number = set.timestamp.0;
+            deletes.extend(self.write_deletes(partition, segment, &rows, number).await?);
         }
+        failpoint::hit("flush.files-written");
         if self.parts.options.planted_bug == Some(PlantedBug::LoseDeletes) {
             deletes.clear();
         }
@@ -118,12 +115,14 @@ impl Shard {
         Ok((entry, index))
     }
 
-    async fn write_deletes(
+    /// Writes `dead` as the segment's delete file `number`, which no other file of it may have;
+    /// nothing where there is none.
+    pub(super) async fn write_deletes(
         &self,
         partition: PartitionId,
         segment: SegmentId,
         dead: &[(u32, Timestamp)],
-        timestamp: Timestamp,
+        number: u64,
     ) -> Result<Option<(SegmentId, DeleteFile)>> {
         let Some(max_ts) = dead.iter().map(|(_, ts)| *ts).max() else {
             return Ok(None);
@@ -135,7 +134,7 @@ impl Shard {
         let mut bytes = Vec::new();
         let written = delete_file::write_deletes(&mut bytes, &entries)
             .map_err(|error| Failure::from(&error))?;
-        let to = path::deletes(self.collection_id, partition, segment, timestamp.0);
+        let to = path::deletes(self.collection_id, partition, segment, number);
         let stored = self.parts.store.put(&to, bytes.into()).await;
         stored.map_err(|error| Failure::from(&error))?;
         let file = DeleteFile { file: written.at(to), rows: dead.len() as u64, max_ts };
@@ -171,7 +170,9 @@ impl Shard {
                 timestamp: set.timestamp,
             },
         };
+        failpoint::hit("flush.before-commit");
         let manifest = self.parts.data.commit_flush(commit).await?;
+        failpoint::hit("flush.after-commit");
         self.adopt(&manifest);
         Ok(())
     }

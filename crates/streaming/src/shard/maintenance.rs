@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use milvus_base::clock;
 use milvus_format::manifest::Manifest;
-use milvus_roles::{LoadScope, LoadSegment, SegmentDeletes};
+use milvus_roles::{LoadScope, LoadSegment, SegmentDeletes, SegmentReplacement};
 use milvus_segment::Segment;
-use milvus_types::{Result, SegmentId, Timestamp};
+use milvus_types::{PartitionId, Result, SegmentId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Shard;
@@ -20,9 +20,27 @@ use super::flush::WrittenSet;
 use super::state::{Flushed, SealedSet, Unflushed};
 
 pub(super) enum Task {
-    Flush { set: SealedSet, reply: oneshot::Sender<Result<()>> },
-    SetLoad { load: LoadScope, reply: oneshot::Sender<Result<()>>, pending: PendingLoad },
-    ManifestChanged { manifest: Arc<Manifest>, reply: oneshot::Sender<Result<()>> },
+    Flush {
+        set: SealedSet,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    /// Replies when everything sealed before is committed.
+    Settle {
+        reply: oneshot::Sender<Result<()>>,
+    },
+    SetLoad {
+        load: LoadScope,
+        reply: oneshot::Sender<Result<()>>,
+        pending: PendingLoad,
+    },
+    ManifestChanged {
+        manifest: Arc<Manifest>,
+        reply: oneshot::Sender<Result<()>>,
+    },
+    Replace {
+        replacement: Box<SegmentReplacement>,
+        reply: oneshot::Sender<Result<bool>>,
+    },
 }
 
 /// A load that is queued or under way; counted until it is dropped.
@@ -50,12 +68,19 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
     loop {
         let task = tokio::select! {
             task = tasks.recv() => match task { Some(task) => Some(task), None => return },
-            () = clock::sleep(RETRY), if !unflushed.is_empty() || shard.has_committed() => None,
+            () = clock::sleep(RETRY), if !unflushed.is_empty() || shard.has_waiting() => None,
+            () = shard.retired_due() => {
+                shard.release_due().await;
+                continue;
+            }
             () = shard.stop.wait() => return,
         };
         match task {
             Some(Task::Flush { set, reply }) => {
                 unflushed.push_back(set);
+                let _ = reply.send(shard.flush_sets(&mut unflushed).await);
+            }
+            Some(Task::Settle { reply }) => {
                 let _ = reply.send(shard.flush_sets(&mut unflushed).await);
             }
             Some(Task::SetLoad { load, reply, pending }) => {
@@ -66,9 +91,14 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
             Some(Task::ManifestChanged { manifest, reply }) => {
                 let _ = reply.send(shard.take_manifest(&manifest).await);
             }
+            Some(Task::Replace { replacement, reply }) => {
+                let _ = reply.send(Box::pin(shard.replace_now(*replacement)).await);
+                let _ = shard.reload_changed().await;
+            }
             None => {
                 let _ = shard.flush_sets(&mut unflushed).await;
                 shard.retry_hand_over().await;
+                shard.retry_swaps().await;
             }
         }
     }
@@ -93,8 +123,20 @@ impl Shard {
         Ok(done)
     }
 
+    /// Returns when everything sealed before is committed.
+    pub(super) async fn all_committed(&self) -> Result<()> {
+        self.ask(|reply| Task::Settle { reply }).await
+    }
+
     pub(crate) async fn manifest_changed(&self, manifest: Arc<Manifest>) -> Result<()> {
         self.ask(|reply| Task::ManifestChanged { manifest, reply }).await
+    }
+
+    pub(crate) async fn replace_segments(&self, replacement: SegmentReplacement) -> Result<bool> {
+        let (reply, done) = oneshot::channel();
+        let task = Task::Replace { replacement: Box::new(replacement), reply };
+        self.maintenance.send(task).map_err(|_| self.gone())?;
+        done.await.map_err(|_| self.gone())?
     }
 
     /// Writes out, commits and hands over, oldest first; what fails stays in `sets`.
@@ -133,11 +175,7 @@ impl Shard {
         let fresh: Vec<SegmentId> = {
             let mut state = self.state.lock();
             let persisted = |(_, timestamp): &(u32, Timestamp)| *timestamp <= set.timestamp;
-            for (segment, _) in &set.deletes {
-                if let Some(flushed) = state.flushed.get_mut(segment) {
-                    flushed.unpersisted.retain(|delete| !persisted(delete));
-                }
-            }
+            state.deletes_written(set.timestamp);
             let mut fresh = Vec::new();
             for (entry, keys) in written.segments {
                 let id = entry.id;
@@ -169,8 +207,9 @@ impl Shard {
         served
     }
 
-    pub(super) fn has_committed(&self) -> bool {
-        !self.state.lock().committed.is_empty()
+    /// Whether something that is committed is not served yet.
+    fn has_waiting(&self) -> bool {
+        !self.state.lock().committed.is_empty() || self.has_swaps()
     }
 
     /// Has committed segments served that could not be served when they were flushed.
@@ -232,12 +271,30 @@ impl Shard {
         Ok(())
     }
 
-    /// Loads one segment, or reloads it with the files its entry names now.
+    /// Loads one segment, or reloads it with the files its entry names now, and lets reads use it.
     async fn serve_one(&self, id: SegmentId) -> Result<()> {
+        let Some(partition) = self.load_one(id).await? else {
+            return Ok(());
+        };
+        let state = self.state.lock();
+        // Under the lock, so that a partition dropped at this moment is not brought back.
+        if state.flushed.contains_key(&id) {
+            self.current.change(|distribution| {
+                distribution.growing.retain(|segment| segment.id() != id);
+                if !distribution.is_served(id) {
+                    distribution.sealed.push((id, partition));
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Has the query node open one segment and know every delete of it; `None` if it is gone.
+    pub(super) async fn load_one(&self, id: SegmentId) -> Result<Option<PartitionId>> {
         let (segment, deletes, known) = {
             let state = self.state.lock();
             let Some(flushed) = state.flushed.get(&id) else {
-                return Ok(());
+                return Ok(None);
             };
             let dead = flushed.dead.iter().map(|(row, timestamp)| (*row, *timestamp));
             (flushed.entry.clone(), dead.collect(), flushed.unpersisted.len())
@@ -255,19 +312,14 @@ impl Shard {
             })
         };
         let Some(missed) = missed else {
-            return self.parts.query.release_segment(id).await; // its partition was dropped
+            self.parts.query.release_segment(id).await?; // its partition was dropped
+            return Ok(None);
         };
         if !missed.is_empty() {
             let missed = SegmentDeletes { segment_id: id, rows: missed };
             self.parts.query.apply_deletes(vec![missed]).await?;
         }
-        self.current.change(|distribution| {
-            distribution.growing.retain(|segment| segment.id() != id);
-            if !distribution.is_served(id) {
-                distribution.sealed.push((id, partition));
-            }
-        });
-        Ok(())
+        Ok(Some(partition))
     }
 
     async fn unserve(&self, segments: &[SegmentId]) -> Result<()> {
@@ -288,17 +340,21 @@ impl Shard {
     }
 
     async fn set_load_now(self: &Arc<Self>, load: LoadScope) -> Result<()> {
+        self.retry_swaps().await;
+        let waiting = self.waiting_outputs();
         let (to_serve, to_release): (Vec<_>, Vec<_>) = {
             let state = self.state.lock();
             let distribution = self.current.get();
             let covered = |id: &SegmentId| {
-                state.flushed.get(id).is_some_and(|f| load.covers(f.entry.partition_id))
+                let flushed = state.flushed.get(id).or_else(|| state.retiring.get(id));
+                flushed.is_some_and(|f| load.covers(f.entry.partition_id))
             };
             (
                 state
                     .flushed
                     .keys()
                     .filter(|id| covered(id) && !distribution.is_served(**id))
+                    .filter(|id| !waiting.contains(id))
                     .copied()
                     .collect(),
                 distribution.sealed.iter().map(|(id, _)| *id).filter(|id| !covered(id)).collect(),
@@ -307,6 +363,7 @@ impl Shard {
         if load == LoadScope::Nothing {
             self.current.change(|distribution| distribution.load = LoadScope::Nothing);
             self.drop_memory_copies();
+            self.release_retired_of(|_| true).await;
             return self.unserve(&to_release).await;
         }
         // Narrow first, widen last: a read never meets a partition whose segments are not there.
@@ -317,6 +374,7 @@ impl Shard {
         }
         self.current.change(|distribution| distribution.load = load.clone());
         self.drop_memory_copies();
+        self.release_retired_of(|partition| !load.covers(partition)).await;
         self.unserve(&to_release).await
     }
 

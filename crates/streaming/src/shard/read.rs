@@ -9,18 +9,22 @@ use futures::future::try_join_all;
 use milvus_base::{Priority, clock};
 use milvus_roles::{
     FetchRequest, QueryReply, QueryRequest, RowLocation, SearchReply, SearchRequest, SegmentHits,
+    expiry,
 };
-use milvus_segment::{Expiry, SearchSpec, Segment};
-use milvus_types::{ErrorCode, Failure, PartitionId, PrimaryKey, Result, SegmentId, Timestamp};
+use milvus_segment::{Expiry, SearchSpec, Segment, Selection};
+use milvus_types::{
+    Collection, ErrorCode, Failure, PartitionId, PrimaryKey, Result, SegmentId, Timestamp,
+};
 
 use super::Shard;
 use super::distribution::ReadSet;
-use super::expiry::expiry;
 use super::merge::merge_hits;
 use super::write::cpu_failure;
 
 /// How long a read waits for a load.
 const LOAD_WAIT: Duration = Duration::from_secs(60);
+/// How often a read begins, where the segments it takes leave before it has read them.
+const READ_TRIES: u32 = 4;
 
 impl Shard {
     /// The freshest snapshot that can be read once every write up to `guarantee` is applied.
@@ -60,8 +64,7 @@ impl Shard {
     pub(crate) async fn search(self: &Arc<Self>, request: SearchRequest) -> Result<SearchReply> {
         let fresh = self.snapshot(request.guarantee).await?;
         let mvcc = request.mvcc.unwrap_or(fresh);
-        let ReadSet { growing, sealed } =
-            self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
+        let (partitions, ignore_growing) = (request.partitions, request.ignore_growing);
         let nq = request.queries.nq();
         let spec = Arc::new(SearchSpec {
             field: request.field,
@@ -76,8 +79,21 @@ impl Shard {
             after: request.after,
             boosts: request.boosts,
             mvcc,
-            expiry: expiry(&self.collection(), request.mvcc),
+            expiry: expired(&self.collection(), request.mvcc),
         });
+        let mut tries = READ_TRIES;
+        let found = loop {
+            let set = self.read_set(partitions.as_deref(), ignore_growing).await?;
+            match self.search_set(set, &spec).await {
+                Err(failure) if is_outdated(&failure, &mut tries) => {}
+                found => break found?,
+            }
+        };
+        Ok(SearchReply { mvcc, hits: merge_hits(found, nq, &spec) })
+    }
+
+    async fn search_set(&self, set: ReadSet, spec: &Arc<SearchSpec>) -> Result<Vec<SegmentHits>> {
+        let ReadSet { growing, sealed } = set;
         let in_memory = try_join_all(growing.into_iter().map(|segment| {
             let spec = spec.clone();
             let job = self.parts.cpu.run(Priority::Search, move || {
@@ -96,43 +112,33 @@ impl Shard {
         };
         let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
         found.extend(served);
-        Ok(SearchReply { mvcc, hits: merge_hits(found, nq, &spec) })
+        Ok(found)
     }
 
     pub(crate) async fn query(self: &Arc<Self>, request: QueryRequest) -> Result<QueryReply> {
         let fresh = self.snapshot(request.guarantee).await?;
         let mvcc = request.mvcc.unwrap_or(fresh);
-        let set = self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
-        let expiry = expiry(&self.collection(), request.mvcc);
-        if request.count && request.keys.is_none() {
-            let count = self.count(set, &request, mvcc, expiry).await?;
+        let expiry = expired(&self.collection(), request.mvcc);
+        let counted = request.count && request.keys.is_none();
+        let mut tries = READ_TRIES;
+        let found = loop {
+            let set = self.read_set(request.partitions.as_deref(), request.ignore_growing).await?;
+            let found = if counted {
+                let count = self.count(set, &request, mvcc, expiry.clone()).await;
+                count.map(|count| (Vec::new(), count))
+            } else {
+                let found = self.select_set(set, &request, mvcc, &expiry).await;
+                found.map(|found| (found, 0))
+            };
+            match found {
+                Err(failure) if is_outdated(&failure, &mut tries) => {}
+                found => break found?,
+            }
+        };
+        let (found, count) = found;
+        if counted {
             return Ok(QueryReply { mvcc, rows: Vec::new(), count });
         }
-        let ReadSet { growing, sealed } = set;
-        let in_memory = try_join_all(growing.into_iter().map(|segment| {
-            let (filter, keys, limit) =
-                (request.filter.clone(), request.keys.clone(), request.limit);
-            let expiry = expiry.clone();
-            let job = self.parts.cpu.run(Priority::Search, move || {
-                segment
-                    .select(&filter, keys.as_ref(), mvcc, &expiry, limit)
-                    .map(|selection| (segment.id(), selection))
-                    .map_err(|error| Failure::from(&error))
-            });
-            async move { job.await.map_err(cpu_failure)? }
-        }));
-        let on_nodes = async {
-            if sealed.is_empty() {
-                return Ok(Vec::new());
-            }
-            let (filter, keys) = (request.filter.clone(), request.keys.clone());
-            self.parts
-                .query
-                .select(&sealed, filter, keys, mvcc, expiry.clone(), request.limit)
-                .await
-        };
-        let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
-        found.extend(served);
         let limit = request.limit;
         let merge = move || {
             let mut rows: Vec<(PrimaryKey, RowLocation)> = found
@@ -152,6 +158,39 @@ impl Shard {
         let count = rows.len() as u64;
         let rows = if request.count { Vec::new() } else { rows };
         Ok(QueryReply { mvcc, rows, count })
+    }
+
+    async fn select_set(
+        &self,
+        set: ReadSet,
+        request: &QueryRequest,
+        mvcc: Timestamp,
+        expiry: &Expiry,
+    ) -> Result<Vec<(SegmentId, Selection)>> {
+        let ReadSet { growing, sealed } = set;
+        let in_memory = try_join_all(growing.into_iter().map(|segment| {
+            let (filter, keys, limit) =
+                (request.filter.clone(), request.keys.clone(), request.limit);
+            let expiry = expiry.clone();
+            let job = self.parts.cpu.run(Priority::Search, move || {
+                segment
+                    .select(&filter, keys.as_ref(), mvcc, &expiry, limit)
+                    .map(|selection| (segment.id(), selection))
+                    .map_err(|error| Failure::from(&error))
+            });
+            async move { job.await.map_err(cpu_failure)? }
+        }));
+        let on_nodes = async {
+            if sealed.is_empty() {
+                return Ok(Vec::new());
+            }
+            let (filter, keys) = (request.filter.clone(), request.keys.clone());
+            let limit = request.limit;
+            self.parts.query.select(&sealed, filter, keys, mvcc, expiry.clone(), limit).await
+        };
+        let (mut found, served) = futures::try_join!(in_memory, on_nodes)?;
+        found.extend(served);
+        Ok(found)
     }
 
     async fn count(
@@ -215,6 +254,17 @@ impl Shard {
         let job = move || in_asked_order(parts, &places);
         self.parts.cpu.run(Priority::Search, job).await.map_err(cpu_failure)?
     }
+}
+
+/// Whether a read met a segment that is served no more: what took its place answers, if tried again.
+fn is_outdated(failure: &Failure, tries: &mut u32) -> bool {
+    *tries = tries.saturating_sub(1);
+    failure.code == ErrorCode::SegmentNotLoaded && *tries > 0
+}
+
+/// What has expired for a read that names no snapshot (now), or for one of `snapshot`.
+fn expired(collection: &Collection, snapshot: Option<Timestamp>) -> Expiry {
+    expiry::expiry_at(collection, snapshot.map_or_else(clock::now_ms, Timestamp::physical_ms))
 }
 
 /// A segment that stopped being served between search and fetch is a reason to search again.

@@ -61,16 +61,21 @@ impl Flushed {
     }
 }
 
-/// Everything sealed by one flush, and the deletes that go with it.
+/// Everything sealed by one flush. The deletes that go with it are those up to its timestamp that no
+/// file holds by the time it is written ([`ShardState::deletes_up_to`]): sets are written in their
+/// order, and what a delete hits may have been compacted into another segment since.
 pub(super) struct SealedSet {
     pub(super) segments: Vec<SegmentId>,
-    /// Deletes of segments that were flushed before, not yet in a file.
-    pub(super) deletes: Vec<(SegmentId, Vec<(u32, Timestamp)>)>,
-    /// Deletes of the segments sealed now, at the moment of sealing.
-    pub(super) sealed_deletes: BTreeMap<SegmentId, Vec<(u32, Timestamp)>>,
     /// Log position after the last record that this set reflects.
     pub(super) position: u64,
     pub(super) timestamp: Timestamp,
+}
+
+/// A flushed segment's deletes that a set must persist.
+pub(super) struct UnwrittenDeletes {
+    pub(super) segment: SegmentId,
+    pub(super) partition: PartitionId,
+    pub(super) rows: Vec<(u32, Timestamp)>,
 }
 
 pub(super) struct ShardState {
@@ -87,6 +92,8 @@ pub(super) struct ShardState {
     /// or nobody reads them.
     pub(super) committed: Vec<Unflushed>,
     pub(super) flushed: BTreeMap<SegmentId, Flushed>,
+    /// Compacted away, but answering reads until what took their place does: deletes reach both.
+    pub(super) retiring: BTreeMap<SegmentId, Flushed>,
     /// The newest manifest seen.
     pub(super) manifest_version: u64,
     /// Log position after the last applied record.
@@ -246,7 +253,7 @@ impl ShardState {
                 }
             }
         }
-        for (id, flushed) in &mut self.flushed {
+        for (id, flushed) in self.flushed.iter_mut().chain(&mut self.retiring) {
             if concerned(flushed.entry.partition_id) {
                 let found = flushed.keys.lookup_many(keys).into_iter().map(|(_, row)| row);
                 let rows: Vec<u32> = found.collect();
@@ -266,42 +273,43 @@ impl ShardState {
         })
     }
 
-    /// Stops every growing segment and gathers what a flush must persist; `None` when there is
-    /// nothing.
+    /// Stops every growing segment; `None` when there is nothing to flush.
     ///
-    /// An earlier set may still be on its way: its deletes are not taken again, and deletes that
-    /// hit its segments since are taken here, because this set's checkpoint lies behind them.
+    /// An earlier set may still be on its way. Deletes that hit its segments since are this set's,
+    /// whose checkpoint lies behind them.
     pub(super) fn seal(&mut self) -> Option<SealedSet> {
         let dirty_from = self.dirty_from.take();
         let since = std::mem::replace(&mut self.sealed_ts, self.timestamp);
-        let newer = |rows: &[(u32, Timestamp)]| -> Vec<(u32, Timestamp)> {
-            rows.iter().filter(|(_, timestamp)| *timestamp > since).copied().collect()
-        };
-        let on_their_way = self
-            .flushing
-            .iter()
-            .map(|unflushed| (unflushed.segment.id(), newer(&unflushed.segment.deletes().rows)));
-        let flushed = self.flushed.iter().map(|(id, flushed)| (*id, newer(&flushed.unpersisted)));
-        let deletes: Vec<_> =
-            on_their_way.chain(flushed).filter(|(_, rows)| !rows.is_empty()).collect();
+        let is_newer = |rows: &[(u32, Timestamp)]| rows.iter().any(|(_, ts)| *ts > since);
+        let has_deletes =
+            self.flushing.iter().any(|unflushed| is_newer(&unflushed.segment.deletes().rows))
+                || self.flushed.values().any(|flushed| is_newer(&flushed.unpersisted));
         let sealed = std::mem::take(&mut self.growing);
         let segments: Vec<_> = sealed.iter().map(|unflushed| unflushed.segment.id()).collect();
-        let sealed_deletes = sealed
-            .iter()
-            .map(|unflushed| (unflushed.segment.id(), unflushed.segment.deletes().rows))
-            .collect();
         self.flushing.extend(sealed);
-        if segments.is_empty() && deletes.is_empty() {
+        if segments.is_empty() && !has_deletes {
             return None;
         }
         self.flushing_from.push_back(dirty_from.unwrap_or(self.position));
-        Some(SealedSet {
-            segments,
-            deletes,
-            sealed_deletes,
-            position: self.position,
-            timestamp: self.timestamp,
-        })
+        Some(SealedSet { segments, position: self.position, timestamp: self.timestamp })
+    }
+
+    /// Deletes of flushed segments, up to `timestamp`, that no committed file holds.
+    pub(super) fn deletes_up_to(&self, timestamp: Timestamp) -> Vec<UnwrittenDeletes> {
+        let unwritten = |(id, flushed): (&SegmentId, &Flushed)| {
+            let due = flushed.unpersisted.iter().filter(|(_, ts)| *ts <= timestamp);
+            let rows: Vec<_> = due.copied().collect();
+            let partition = flushed.entry.partition_id;
+            (!rows.is_empty()).then_some(UnwrittenDeletes { segment: *id, partition, rows })
+        };
+        self.flushed.iter().filter_map(unwritten).collect()
+    }
+
+    /// Deletes up to `timestamp` are in committed files.
+    pub(super) fn deletes_written(&mut self, timestamp: Timestamp) {
+        for flushed in self.flushed.values_mut() {
+            flushed.unpersisted.retain(|(_, ts)| *ts > timestamp);
+        }
     }
 
     /// The first position of the log that a restart would need, if any.
@@ -346,13 +354,15 @@ impl ShardState {
         forget(&mut self.flushing);
         // These are among the flushed ones too, which name them.
         self.committed.retain(|unflushed| known.contains(&unflushed.segment.partition_id()));
-        self.flushed.retain(|id, flushed| {
+        let mut forget = |id: &SegmentId, flushed: &mut Flushed| {
             let keep = known.contains(&flushed.entry.partition_id);
             if !keep {
                 gone.push(*id);
             }
             keep
-        });
+        };
+        self.flushed.retain(&mut forget);
+        self.retiring.retain(&mut forget);
         gone
     }
 }

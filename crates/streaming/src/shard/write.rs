@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures::FutureExt;
 use milvus_base::{Priority, Reservation, clock};
@@ -59,6 +60,7 @@ impl Shard {
             return Err(Failure::partition_not_found(partition_id));
         }
         let memory = self.room(self.memory_of(&body)).await?;
+        let bytes = memory.bytes();
         let (vchannel, timestamp) = (self.vchannel.clone(), Timestamp::ZERO);
         let record = LogRecord { vchannel, timestamp, body };
         let (reply, done) = oneshot::channel();
@@ -82,6 +84,7 @@ impl Shard {
             }
         }
         let ack = done.await.map_err(|_| self.gone())??;
+        self.parts.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.wrote.notify_one();
         Ok(ack)
     }
@@ -346,7 +349,8 @@ impl Shard {
         self.change_schema(collection).await;
         let partitions: HashSet<_> =
             collection.partitions.iter().map(|partition| partition.id).collect();
-        let gone = self.state.lock().keep_partitions(partitions);
+        let gone = self.state.lock().keep_partitions(partitions.clone());
+        self.release_retired_of(|partition| !partitions.contains(&partition)).await;
         if gone.is_empty() {
             return;
         }

@@ -28,11 +28,23 @@ pub struct ServedSegment {
     pub bytes: u64,
 }
 
-/// The state of compactions: what nobody began is done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CompactionReply {
-    /// Names the compaction; -1 where there was nothing to compact.
-    pub id: i64,
-    /// How many plans it has.
-    pub plan_count: i32,
+/// A collection to compact.
+#[derive(Clone, Debug, Default)]
+pub struct CompactRequest {
+    /// By name; empty to name it by identity.
+    pub collection_name: String,
+    /// By identity, as old clients do.
+    pub collection_id: i64,
+    /// Only this partition; 0 for all.
+    pub partition_id: i64,
+    /// Only this shard; empty for all.
+    pub vchannel: String,
+    /// Only these segments; empty for all.
+    pub segments: Vec<SegmentId>,
+    /// Order rows by the clustering key.
+    pub is_clustering: bool,
+    /// Merge delete files.
+    pub is_deletes: bool,
+    /// Size of the new segments; 0 for the usual one.
+    pub target_mib: i64,
 }

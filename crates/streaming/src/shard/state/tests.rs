@@ -35,6 +35,7 @@ fn state() -> ShardState {
         flushing: Vec::new(),
         committed: Vec::new(),
         flushed: BTreeMap::new(),
+        retiring: BTreeMap::new(),
         manifest_version: 0,
         position: 0,
         timestamp: Timestamp::ZERO,
@@ -137,6 +138,12 @@ fn a_delete_finds_growing_flushing_and_flushed_rows_once() {
     assert!(delete(&mut state, 13, &[6]).forward.is_empty(), "it is dead already");
 }
 
+/// The deletes that `set` would write of flushed segments.
+fn unwritten(state: &ShardState, set: &SealedSet) -> Vec<(SegmentId, Vec<(u32, u64)>)> {
+    let deletes = state.deletes_up_to(set.timestamp);
+    deletes.into_iter().map(|deletes| (deletes.segment, dead(&deletes.rows))).collect()
+}
+
 #[test]
 fn sets_that_overlap_take_every_delete_exactly_once() {
     let mut state = state();
@@ -144,18 +151,25 @@ fn sets_that_overlap_take_every_delete_exactly_once() {
     insert(&mut state, 10, PARTITION, &[1, 2]);
     delete(&mut state, 11, &[5, 1]);
     let first = state.seal().unwrap();
-    assert_eq!(dead(&first.deletes[0].1), [(0, 11)]);
     let sealed = first.segments[0];
-    assert_eq!(dead(&first.sealed_deletes[&sealed]), [(0, 11)]);
     // The first set is still on its way when these come.
     delete(&mut state, 12, &[6, 2]);
     let second = state.seal().unwrap();
-    let mut deletes: Vec<_> = second.deletes.iter().map(|(id, rows)| (*id, dead(rows))).collect();
-    deletes.sort();
-    assert_eq!(deletes, [(sealed, vec![(1, 12)]), (SegmentId(100), vec![(1, 12)])]);
     assert!(second.segments.is_empty());
     assert!(state.seal().is_none(), "nothing new");
     assert_eq!(state.needs_log_from(), Some(first.position - 2), "the first set holds the log");
+
+    assert_eq!(unwritten(&state, &first), [(SegmentId(100), vec![(0, 11)])]);
+    state.deletes_written(first.timestamp);
+    // The sealed segment is flushed by the first set, with its first delete.
+    add_flushed(&mut state, sealed.0, &[1, 2]);
+    let flushed = state.flushed.get_mut(&sealed).unwrap();
+    flushed.unpersisted = vec![(1, Timestamp(12))];
+    state.commit(&[sealed]);
+    let want = [(sealed, vec![(1, 12)]), (SegmentId(100), vec![(1, 12)])];
+    assert_eq!(unwritten(&state, &second), want);
+    state.deletes_written(second.timestamp);
+    assert!(unwritten(&state, &second).is_empty());
 }
 
 #[test]
@@ -208,7 +222,7 @@ fn a_committed_segment_is_flushed_though_its_memory_still_answers() {
     assert_eq!(dead(&state.flushed[&id].unpersisted), [(1, 20)]);
     let next = state.seal().unwrap();
     assert!(next.segments.is_empty());
-    assert_eq!(next.deletes, [(id, vec![(1, Timestamp(20))])]);
+    assert_eq!(unwritten(&state, &next), [(id, vec![(1, 20)])]);
 
     assert_eq!(state.keep_partitions(HashSet::from([OTHER])), [id], "named once");
     assert!(state.committed.is_empty() && state.flushed.is_empty());

@@ -1,0 +1,1 @@
+//! What is worth compacting, seen from manifests made up here.

@@ -1,0 +1,8 @@
+//! Shards with real coordinators and query nodes around them; log and objects in a directory.
+#![expect(clippy::unwrap_used, reason = "a scenario that meets an unplanned error ends there")]
+
+mod churn;
+mod crash;
+mod rewriter;
+mod switch;
+mod world;

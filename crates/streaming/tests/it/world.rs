@@ -1,0 +1,343 @@
+//! One collection `c` with a key `id`, a vector `v` and a number `n`, and everything that serves it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType as ArrowType, Int64Type};
+use milvus_base::{CpuPool, Governor};
+use milvus_coord::{CompactionOptions, CoordOptions, CoordParts, MixCoord};
+use milvus_expr::{Plan, Templates, plan};
+use milvus_format::manifest::{Manifest, SegmentEntry, SegmentLevel};
+use milvus_meta::{Catalogue, MemoryKv};
+use milvus_query::QueryService;
+use milvus_roles::{
+    CompactSegments, Compacted, CreateCollection, CreateIndex, DataCoord, DataNode, FetchRequest,
+    IdAllocator, LoadRequest, QueryCoord, QueryRequest, RootCoord, RowOrder, SearchRequest,
+    SegmentReplacement, Streaming, TimestampOracle, Write, WriteKind,
+};
+use milvus_segment::{Expiry, Queries};
+use milvus_storage::{MemoryStore, ObjectStore};
+use milvus_streaming::{StreamingOptions, StreamingParts, StreamingService};
+use milvus_types::columns::{arrow_schema, vector_element};
+use milvus_types::{
+    Collection, CollectionSchema, ConsistencyLevel, DataType, FieldSchema, KeyValue, MetricType,
+    PartitionId, PrimaryKey, PrimaryKeys, Result, SegmentId, Timestamp, VChannel,
+};
+use milvus_wal::{LocalWal, LocalWalOptions};
+use tokio::sync::OnceCell;
+
+use crate::rewriter::Rewriter;
+
+/// What a crash leaves: catalogue, objects and log.
+pub(crate) struct Home {
+    kv: Arc<MemoryKv>,
+    pub(crate) store: Arc<MemoryStore>,
+    directory: tempfile::TempDir,
+    /// One for all lives: each opens its channels anew, and so fences the one before.
+    log: OnceCell<Arc<LocalWal>>,
+}
+
+/// Everything that runs on a [`Home`].
+pub(crate) struct World {
+    pub(crate) coord: Arc<MixCoord>,
+    pub(crate) streaming: Arc<StreamingService>,
+    pub(crate) query: Arc<QueryService>,
+    pub(crate) node: Arc<Rewriter>,
+    pub(crate) id: milvus_types::CollectionId,
+}
+
+/// Compaction only where a test asks for it; dead rows may go at once.
+pub(crate) fn by_hand() -> CompactionOptions {
+    CompactionOptions {
+        is_automatic: false,
+        retention: Duration::ZERO,
+        manual_retention: Duration::ZERO,
+        ..CompactionOptions::default()
+    }
+}
+
+impl Home {
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(MemoryStore::new());
+        Self { kv: Arc::default(), store, directory, log: OnceCell::new() }
+    }
+
+    pub(crate) async fn start(&self, compaction: CompactionOptions) -> World {
+        self.start_with(compaction, StreamingOptions::default()).await
+    }
+
+    pub(crate) async fn start_with(
+        &self,
+        compaction: CompactionOptions,
+        options: StreamingOptions,
+    ) -> World {
+        let store: Arc<dyn ObjectStore> = self.store.clone();
+        let rows = 1 << 20;
+        let node = Arc::new(Rewriter { store: store.clone(), rows, tasks: Default::default() });
+        let coord = MixCoord::open(CoordParts {
+            options: CoordOptions { compaction, ..CoordOptions::default() },
+            catalogue: Catalogue::open(self.kv.clone()).await.unwrap(),
+            store: store.clone(),
+            builder: node.clone(),
+        })
+        .await
+        .unwrap();
+        let governor = Governor::new(1 << 30);
+        let pool = || CpuPool::new("test", 2, 1 << 20);
+        let query = Arc::new(QueryService::new(
+            store.clone(),
+            Arc::new(pool()),
+            Arc::new(pool()),
+            Arc::new(governor.clone()),
+        ));
+        let open = || LocalWal::open(self.directory.path(), LocalWalOptions::default());
+        let wal = self.log.get_or_init(|| async { Arc::new(open().await.unwrap()) }).await;
+        let streaming = Arc::new(StreamingService::new(StreamingParts {
+            options,
+            oracle: coord.clone(),
+            ids: coord.clone(),
+            data: coord.clone(),
+            query: query.clone(),
+            store,
+            wal: wal.clone(),
+            cpu: pool(),
+            apply: pool(),
+            governor,
+        }));
+        coord.recover(streaming.clone()).await.unwrap();
+        let collection = match coord.describe_collection("default", "c").await {
+            Ok(collection) => collection,
+            Err(_) => create(&coord).await,
+        };
+        World { coord, streaming, query, node, id: collection.id }
+    }
+
+    /// The paths of all files of segments.
+    pub(crate) async fn files(&self) -> Vec<String> {
+        let listed = self.store.list("segments/").await.unwrap();
+        listed.into_iter().map(|object| object.path).collect()
+    }
+}
+
+async fn create(coord: &Arc<MixCoord>) -> Arc<Collection> {
+    let field = |name: &str, data_type| FieldSchema {
+        name: name.to_owned(),
+        data_type,
+        ..FieldSchema::default()
+    };
+    let key = FieldSchema { is_primary_key: true, ..field("id", DataType::Int64) };
+    let dim = vec![KeyValue::new("dim", "2")];
+    let vector = FieldSchema { type_params: dim, ..field("v", DataType::FloatVector) };
+    let request = CreateCollection {
+        db_name: "default".to_owned(),
+        schema: CollectionSchema {
+            name: "c".to_owned(),
+            fields: vec![key, vector, field("n", DataType::Int64)],
+            ..CollectionSchema::default()
+        },
+        shards_num: 1,
+        consistency_level: ConsistencyLevel::Strong,
+        properties: Vec::new(),
+        num_partitions: None,
+    };
+    let collection = coord.create_collection(request).await.unwrap();
+    let index = CreateIndex {
+        collection_id: collection.id,
+        field_id: collection.schema.field("v").unwrap().id,
+        field_name: "v".to_owned(),
+        index_name: String::new(),
+        user_params: Vec::new(),
+        index_params: vec![KeyValue::new("index_type", "FLAT"), KeyValue::new("metric_type", "L2")],
+    };
+    coord.create_index(index).await.unwrap();
+    load(coord, collection.id).await;
+    collection
+}
+
+pub(crate) async fn load(coord: &MixCoord, collection_id: milvus_types::CollectionId) {
+    let request = LoadRequest {
+        collection_id,
+        partitions: None,
+        replica_number: 1,
+        load_fields: Vec::new(),
+        refresh: false,
+    };
+    coord.load(request).await.unwrap();
+}
+
+impl World {
+    /// Ends everything without finishing anything, as a crash would but for what is acknowledged.
+    pub(crate) async fn crash(self) {
+        self.streaming.close().await;
+    }
+
+    pub(crate) async fn collection(&self) -> Arc<Collection> {
+        self.coord.describe_collection_by_id(self.id).await.unwrap()
+    }
+
+    pub(crate) async fn manifest(&self) -> Arc<Manifest> {
+        self.coord.manifest(self.id).await.unwrap()
+    }
+
+    pub(crate) async fn vchannel(&self) -> VChannel {
+        self.collection().await.vchannels[0].clone()
+    }
+
+    async fn partition(&self) -> PartitionId {
+        self.collection().await.partitions[0].id
+    }
+
+    async fn write(&self, kind: WriteKind) -> Timestamp {
+        let vchannel = self.vchannel().await;
+        self.streaming.write(Write { vchannel, kind }).await.unwrap().timestamp
+    }
+
+    /// Gives each key the number beside it.
+    pub(crate) async fn upsert(&self, rows: &[(i64, i64)]) -> Timestamp {
+        let collection = self.collection().await;
+        let keys = Int64Array::from_iter_values(rows.iter().map(|(key, _)| *key));
+        let replaced = PrimaryKeys::from_array(&keys).unwrap();
+        let numbers: ArrayRef =
+            Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.1)));
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let floats =
+            Float32Array::from_iter_values(rows.iter().flat_map(|row| [row.0 as f32, 0.0]));
+        let element = vector_element(ArrowType::Float32);
+        let vectors: ArrayRef =
+            Arc::new(FixedSizeListArray::new(element, 2, Arc::new(floats), None));
+        let schema = arrow_schema(&collection.schema).unwrap();
+        let rows = RecordBatch::try_new(schema, vec![Arc::new(keys), vectors, numbers]).unwrap();
+        let partition_id = self.partition().await;
+        self.write(WriteKind::Upsert { partition_id, rows, replaced, everywhere: false }).await
+    }
+
+    pub(crate) async fn delete(&self, keys: &[i64]) -> Timestamp {
+        let keys = PrimaryKeys::Int64(keys.to_vec().into());
+        self.write(WriteKind::Delete { partitions: None, keys }).await
+    }
+
+    pub(crate) async fn flush(&self) {
+        self.streaming.flush(&self.vchannel().await, true).await.unwrap();
+    }
+
+    pub(crate) async fn now(&self) -> Timestamp {
+        self.coord.allocate().await.unwrap()
+    }
+
+    async fn filter(&self, text: &str) -> Plan {
+        plan(text, &self.collection().await.schema, &Templates::default()).unwrap()
+    }
+
+    async fn request(&self, keys: Option<&[i64]>, mvcc: Option<Timestamp>) -> QueryRequest {
+        QueryRequest {
+            collection_id: self.id,
+            vchannel: self.vchannel().await,
+            partitions: None,
+            filter: self.filter("").await,
+            keys: keys.map(|keys| PrimaryKeys::Int64(keys.to_vec().into())),
+            limit: None,
+            count: false,
+            ignore_growing: false,
+            guarantee: self.now().await,
+            mvcc,
+        }
+    }
+
+    /// Keys and numbers of the rows with `keys` (all, where not given) at `mvcc` (now). A key that is
+    /// there twice fails the test.
+    pub(crate) async fn read(
+        &self,
+        keys: Option<&[i64]>,
+        mvcc: Option<Timestamp>,
+    ) -> Result<BTreeMap<i64, i64>> {
+        let found = self.streaming.query(self.request(keys, mvcc).await).await?;
+        let count = found.rows.len();
+        let (keys, rows): (Vec<PrimaryKey>, Vec<_>) = found.rows.into_iter().unzip();
+        if rows.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let vchannel = self.vchannel().await;
+        let columns = vec!["id".to_owned(), "n".to_owned()];
+        let fetched = self.streaming.fetch(FetchRequest { vchannel, rows, columns }).await?;
+        let ids = fetched.column(0).as_primitive::<Int64Type>().values().to_vec();
+        let numbers = fetched.column(1).as_primitive::<Int64Type>().values().to_vec();
+        assert!(keys.iter().zip(&ids).all(|(key, id)| *key == PrimaryKey::Int64(*id)));
+        let read: BTreeMap<i64, i64> = ids.into_iter().zip(numbers).collect();
+        assert_eq!(read.len(), count, "a key was found twice");
+        Ok(read)
+    }
+
+    pub(crate) async fn all(&self) -> BTreeMap<i64, i64> {
+        self.read(None, None).await.unwrap()
+    }
+
+    pub(crate) async fn count(&self) -> u64 {
+        let request = QueryRequest { count: true, ..self.request(None, None).await };
+        self.streaming.query(request).await.unwrap().count
+    }
+
+    /// The keys nearest to `key`, at most `k`.
+    pub(crate) async fn nearest(&self, key: i64, k: usize) -> Result<Vec<i64>> {
+        #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+        let queries = Queries::floats(vec![key as f32, 0.0], 2).unwrap();
+        let request = SearchRequest {
+            collection_id: self.id,
+            vchannel: self.vchannel().await,
+            partitions: None,
+            field: "v".to_owned(),
+            metric: MetricType::L2,
+            queries: Arc::new(queries),
+            k,
+            params: Vec::new(),
+            filter: self.filter("").await,
+            range: None,
+            group_by: None,
+            iterator: false,
+            after: None,
+            boosts: None,
+            ignore_growing: false,
+            guarantee: self.now().await,
+            mvcc: None,
+        };
+        let found = self.streaming.search(request).await?;
+        let keys = found.hits[0].iter().map(|hit| match hit.key {
+            PrimaryKey::Int64(key) => key,
+            PrimaryKey::VarChar(_) => unreachable!("keys are numbers"),
+        });
+        Ok(keys.collect())
+    }
+
+    /// Has the data node write all flushed segments anew; nothing refers to the result yet.
+    pub(crate) async fn rewrite(&self) -> (Vec<SegmentEntry>, Compacted) {
+        let inputs = self.manifest().await.segments.clone();
+        let purge_until = self.now().await.saturating_sub_ms(1000);
+        let first = self.coord.allocate_ids(4).await.unwrap();
+        let task = CompactSegments {
+            collection: self.collection().await,
+            inputs: inputs.clone(),
+            order: RowOrder::Key,
+            purge_until,
+            expiry: Expiry::default(),
+            target_bytes: 1 << 30,
+            output_ids: (first..first + 4).map(SegmentId).collect(),
+            level: SegmentLevel::L1,
+        };
+        let compacted = self.node.compact(task).await.unwrap();
+        (inputs, compacted)
+    }
+
+    pub(crate) async fn replace(&self, inputs: Vec<SegmentEntry>, compacted: Compacted) -> bool {
+        let Compacted { outputs, moved } = compacted;
+        let (collection_id, vchannel) = (self.id, self.vchannel().await);
+        let replacement = SegmentReplacement { collection_id, vchannel, inputs, outputs, moved };
+        self.streaming.replace_segments(replacement).await.unwrap()
+    }
+
+    pub(crate) async fn compact(&self) -> bool {
+        let (inputs, compacted) = self.rewrite().await;
+        self.replace(inputs, compacted).await
+    }
+}
