@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use milvus_base::Panicked;
+use milvus_storage::StoreError;
 use milvus_types::{Coded, ErrorCode};
 
 use crate::log::Position;
@@ -14,7 +15,7 @@ use crate::log::Position;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("log file {} is damaged at byte {offset}: {what}", file.display())]
 pub struct WalDamaged {
-    /// The file.
+    /// The file, or the path of the object in its store.
     pub file: PathBuf,
     /// The first byte that cannot be trusted.
     pub offset: u64,
@@ -39,6 +40,23 @@ impl IoFailed {
     pub(crate) fn new(action: &'static str, path: &Path, source: io::Error) -> Self {
         Self { action, path: path.to_owned(), source: Arc::new(source) }
     }
+}
+
+/// An operation on an object of the log that the object store refused or did not answer.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("cannot {action} the log of channel {channel} at position {position} in term {term}")]
+pub struct StoreFailed {
+    /// What was tried.
+    pub action: &'static str,
+    /// The channel.
+    pub channel: String,
+    /// Where in the log.
+    pub position: Position,
+    /// The term of the handle.
+    pub term: u64,
+    /// What the store said, at the last attempt.
+    #[source]
+    pub source: Arc<StoreError>,
 }
 
 /// Why a log, or a channel of it, cannot be opened or listed.
@@ -90,9 +108,27 @@ pub enum OpenError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] IoFailed),
+    /// The object store refused, or did not answer in time.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
+    /// The object store did not list the log.
+    #[error("cannot list the log under {prefix}")]
+    List {
+        /// Where the log lies in the store.
+        prefix: String,
+        /// What the store said.
+        #[source]
+        source: Arc<StoreError>,
+    },
     /// A bug.
     #[error(transparent)]
     Panicked(#[from] Panicked),
+}
+
+impl Coded for StoreFailed {
+    fn code(&self) -> ErrorCode {
+        self.source.code()
+    }
 }
 
 impl Coded for OpenError {
@@ -103,6 +139,8 @@ impl Coded for OpenError {
             Self::Damaged(_) => ErrorCode::DataIntegrity,
             Self::NewerFormat { .. } => ErrorCode::SerializationFailed,
             Self::InUse { .. } | Self::Io(_) => ErrorCode::IoFailed,
+            Self::Store(failed) => failed.code(),
+            Self::List { source, .. } => source.code(),
             Self::Panicked(_) => ErrorCode::MqInternal,
         }
     }
@@ -155,6 +193,38 @@ pub enum AppendError {
         /// The earlier failure.
         cause: String,
     },
+    /// The object store did not say whether it took the record's batch. The record may be in the log;
+    /// the channel goes on by itself once the store answers.
+    #[error(
+        "it is not known whether the records of channel {channel} from position {position} on were \
+         written in term {term}: {source}"
+    )]
+    InDoubt {
+        /// The channel.
+        channel: String,
+        /// Where the batch was to go.
+        position: Position,
+        /// The term of this handle.
+        term: u64,
+        /// What the store said, at the last attempt.
+        source: Arc<StoreError>,
+    },
+    /// The object store takes nothing at the moment. The record is not in the log; the channel goes on
+    /// by itself once the store answers.
+    #[error(
+        "channel {channel} of term {term} takes no records at position {position} until its store \
+         takes objects again: {source}"
+    )]
+    Unavailable {
+        /// The channel.
+        channel: String,
+        /// Where the log stopped.
+        position: Position,
+        /// The term of this handle.
+        term: u64,
+        /// What the store said, at the last attempt.
+        source: Arc<StoreError>,
+    },
     /// The system refused to write; later appends may succeed.
     #[error(transparent)]
     Io(#[from] IoFailed),
@@ -167,6 +237,7 @@ impl Coded for AppendError {
             Self::TooLarge { .. } => ErrorCode::ParameterTooLarge,
             Self::QueueFull { .. } => ErrorCode::TooManyRequests,
             Self::Poisoned { .. } => ErrorCode::MqInternal,
+            Self::InDoubt { source, .. } | Self::Unavailable { source, .. } => source.code(),
             Self::Io(_) => ErrorCode::IoFailed,
         }
     }
@@ -201,6 +272,9 @@ pub enum ReadError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] IoFailed),
+    /// The object store refused, or did not answer in time.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
     /// A bug.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -212,6 +286,7 @@ impl Coded for ReadError {
             Self::Trimmed { .. } | Self::BeyondEnd { .. } => ErrorCode::IoInvalidRange,
             Self::Damaged(_) => ErrorCode::DataIntegrity,
             Self::Io(_) => ErrorCode::IoFailed,
+            Self::Store(failed) => failed.code(),
             Self::Panicked(_) => ErrorCode::MqInternal,
         }
     }
@@ -236,6 +311,9 @@ pub enum TruncateError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] IoFailed),
+    /// The object store refused, or did not answer in time.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
     /// A bug.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -247,6 +325,7 @@ impl Coded for TruncateError {
             Self::NotOwner(error) => error.code(),
             Self::BeyondEnd { .. } => ErrorCode::IoInvalidRange,
             Self::Io(_) => ErrorCode::IoFailed,
+            Self::Store(failed) => failed.code(),
             Self::Panicked(_) => ErrorCode::MqInternal,
         }
     }
@@ -258,6 +337,9 @@ pub enum RemoveError {
     /// The system refused.
     #[error(transparent)]
     Io(#[from] IoFailed),
+    /// The object store refused, or did not answer in time.
+    #[error(transparent)]
+    Store(#[from] StoreFailed),
     /// A bug.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -266,8 +348,21 @@ pub enum RemoveError {
 impl Coded for RemoveError {
     fn code(&self) -> ErrorCode {
         match self {
+            Self::Store(failed) => failed.code(),
             Self::Io(_) => ErrorCode::IoFailed,
             Self::Panicked(_) => ErrorCode::MqInternal,
         }
     }
+}
+
+/// An error with all that caused it, as one line of a log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }

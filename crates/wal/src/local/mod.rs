@@ -31,8 +31,10 @@ use std::sync::{Arc, Weak};
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
+use crate::channel_name;
 use crate::error::{IoFailed, OpenError, RemoveError};
 use crate::log::{LogChannel, Wal};
+use crate::planted::PlantedBug;
 use channel::{LocalChannel, Shared};
 
 /// How a [`LocalWal`] behaves.
@@ -57,21 +59,6 @@ impl Default for LocalWalOptions {
             planted_bug: PlantedBug::None,
         }
     }
-}
-
-/// A way to break the promise of durability, so that checkers of it can be shown to notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum PlantedBug {
-    /// Nothing is wrong.
-    #[default]
-    None,
-    /// Nothing is synced: what is acknowledged survives a kill, not a loss of power.
-    SkipSync,
-    /// One batch in so many is acknowledged and never written: lost with the process.
-    AcknowledgeUnwritten {
-        /// Every how manyth batch.
-        one_in: u64,
-    },
 }
 
 /// The log in files of one directory.
@@ -118,7 +105,7 @@ impl LocalWal {
 #[async_trait]
 impl Wal for LocalWal {
     async fn open(&self, channel: &str, term: u64) -> Result<Arc<dyn LogChannel>, OpenError> {
-        if !name::is_valid(channel) {
+        if !channel_name::is_valid(channel) {
             return Err(OpenError::InvalidName { name: channel.to_owned() });
         }
         let slot = self.slot(channel);
@@ -130,7 +117,7 @@ impl Wal for LocalWal {
             }
             owner.fence(term).await;
         }
-        let dir = self.dir.join(name::directory(channel));
+        let dir = self.dir.join(channel_name::directory(channel));
         let options = self.options;
         let name = channel.to_owned();
         let shared = milvus_base::io::try_run(move || {
@@ -147,8 +134,8 @@ impl Wal for LocalWal {
         let dir = self.dir.clone();
         milvus_base::io::try_run(move || {
             let mut channels: Vec<String> =
-                entries(&dir)?.iter().filter_map(|name| name::channel(name)).collect();
-            channels.retain(|channel| dir.join(name::directory(channel)).is_dir());
+                entries(&dir)?.iter().filter_map(|name| channel_name::channel(name)).collect();
+            channels.retain(|channel| dir.join(channel_name::directory(channel)).is_dir());
             channels.sort_unstable();
             Ok(channels)
         })
@@ -162,7 +149,7 @@ impl Wal for LocalWal {
             owner.refuse(owner.closed());
             owner.quiesce().await;
         }
-        let dir = self.dir.join(name::directory(channel));
+        let dir = self.dir.join(channel_name::directory(channel));
         let aside =
             self.dir.join(format!("{}{}", name::REMOVED, milvus_base::random::unique_name()));
         let root = self.dir.clone();

@@ -10,9 +10,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::format::{FILE_HEADER, FileHeader, Kind, RecordHeader, padding};
-use super::{LocalWal, LocalWalOptions, PlantedBug, name};
+use super::{LocalWal, LocalWalOptions, name};
 use crate::error::{AppendError, OpenError, ReadError};
 use crate::log::{Position, Record, Wal, read_all};
+use crate::planted::PlantedBug;
 
 const CHANNEL: &str = "by-dev-rootcoord-dml_0";
 

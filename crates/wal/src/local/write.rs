@@ -12,9 +12,10 @@ use std::sync::Arc;
 use super::channel::{Pending, Shared};
 use super::format::{FILE_HEADER, FileHeader, Kind, RecordHeader, padding, record_bytes};
 use super::recover::Recovered;
-use super::{DirLock, PlantedBug, name, sync_dir};
+use super::{DirLock, name, sync_dir};
 use crate::error::{AppendError, IoFailed};
 use crate::log::{Appended, Position};
+use crate::planted::PlantedBug;
 
 /// The most bytes in a batch, unless one record has more.
 const BATCH_BYTES: u64 = 32 << 20;
