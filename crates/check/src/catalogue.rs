@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use milvus_meta::entry::{FormatEntry, IdEntry, TsoEntry};
 use milvus_meta::{
-    AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, Kv, KvError, LoadEntry, ManifestEntry,
+    AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, Kv, KvError, LoadEntry,
+    ManifestEntry,
 };
 use milvus_types::{
     Collection, CollectionId, DatabaseId, IndexId, IndexMeta, PartitionId, Timestamp,
@@ -50,7 +51,7 @@ pub(crate) async fn read(
         outcome.counts.entries += 1;
         if let Err(finding) = contents.add(&key, &bytes) {
             contents.obscure.extend(collection_in(&key));
-            outcome.push(finding);
+            outcome.push(*finding);
         }
     }
     let Contents { manifests, dropping, .. } = &mut contents;
@@ -74,18 +75,17 @@ fn collection_in(key: &str) -> Option<CollectionId> {
     id.parse().ok().map(CollectionId)
 }
 
-fn decode<E: Entry>(key: &str, bytes: &Bytes) -> Result<E, Finding> {
-    let entry =
-        E::decode(key, bytes).map_err(|error| Finding::damage(key, error.what).advise(ADVICE))?;
+fn decode<E: Entry>(key: &str, bytes: &Bytes) -> Result<E, Box<Finding>> {
+    let damage = |what: String| Box::new(Finding::damage(key, what).advise(ADVICE));
+    let entry = E::decode(key, bytes).map_err(|error| damage(error.what))?;
     if entry.key() != key {
-        let what = format!("it is the entry of {}", entry.key());
-        return Err(Finding::damage(key, what).advise(ADVICE));
+        return Err(damage(format!("it is the entry of {}", entry.key())));
     }
     Ok(entry)
 }
 
 impl Contents {
-    fn add(&mut self, key: &str, bytes: &Bytes) -> Result<(), Finding> {
+    fn add(&mut self, key: &str, bytes: &Bytes) -> Result<(), Box<Finding>> {
         let is = |prefix: String| key.starts_with(&prefix);
         if is(CollectionEntry::prefix()) {
             let CollectionEntry { collection, state } = decode(key, bytes)?;
@@ -118,11 +118,13 @@ impl Contents {
             if version > FormatEntry::NEWEST {
                 let want = FormatEntry::NEWEST;
                 let what = format!("the catalogue has format {version}, this program reads {want}");
-                return Err(Finding::new(Severity::Unreadable, key, what)
-                    .advise("check with the newer version that wrote it"));
+                let finding = Finding::new(Severity::Unreadable, key, what)
+                    .advise("check with the newer version that wrote it");
+                return Err(Box::new(finding));
             }
         } else {
-            return Err(Finding::note(key, "this program knows no such kind of entry"));
+            let what = "this program knows no such kind of entry";
+            return Err(Box::new(Finding::note(key, what)));
         }
         Ok(())
     }

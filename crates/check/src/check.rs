@@ -74,11 +74,7 @@ async fn contents(run: &Run<'_>, outcome: &mut Outcome) -> Result<Contents, KvEr
 }
 
 /// The current manifests that can be read; the others are findings.
-async fn read_manifests(
-    run: &Run<'_>,
-    contents: &Contents,
-    outcome: &mut Outcome,
-) -> Manifests {
+async fn read_manifests(run: &Run<'_>, contents: &Contents, outcome: &mut Outcome) -> Manifests {
     let mut manifests = Manifests::new();
     for (id, version) in &contents.manifests {
         outcome.counts.files += 1;
@@ -114,6 +110,7 @@ async fn check_segments(
     while let Some(found) = outcomes.next().await {
         outcome.merge(found);
     }
+    run.progress.begin("done");
 }
 
 /// Every file that current manifests name.

@@ -57,11 +57,7 @@ fn times(file: &SegmentFile, entry: &SegmentEntry) -> Option<Problem> {
     })
 }
 
-fn against_schema(
-    file: &SegmentFile,
-    entry: &SegmentEntry,
-    collection: &Collection,
-) -> Problems {
+fn against_schema(file: &SegmentFile, entry: &SegmentEntry, collection: &Collection) -> Problems {
     let schema = &collection.schema;
     let mut problems = Vec::new();
     if entry.schema_version > schema.version {
@@ -80,7 +76,8 @@ fn against_schema(
         };
         let got = column.data_type();
         if arrow_type(field).is_ok_and(|want| want != *got) {
-            let what = format!("column {} has type {got}, its field is {}", field.name, field.data_type);
+            let what =
+                format!("column {} has type {got}, its field is {}", field.name, field.data_type);
             problems.push(Problem::damage(what));
         }
         if field.is_primary_key && column.null_count() > 0 {

@@ -98,10 +98,7 @@ fn target(path: &Path, store: LocalStore, kv: Result<Arc<dyn Kv>, KvError>) -> T
     }
 }
 
-async fn catalogue(
-    path: &Path,
-    kv_file: Result<PathBuf, String>,
-) -> Result<Arc<dyn Kv>, KvError> {
+async fn catalogue(path: &Path, kv_file: Result<PathBuf, String>) -> Result<Arc<dyn Kv>, KvError> {
     match kv_file {
         Ok(file) => Ok(Arc::new(EmbeddedKv::open(file).await?)),
         Err(what) => {

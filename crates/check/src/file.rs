@@ -34,11 +34,7 @@ pub(crate) async fn verify(run: &Run<'_>, file: &FileMeta, outcome: &mut Outcome
     found
 }
 
-async fn read(
-    run: &Run<'_>,
-    file: &FileMeta,
-    outcome: &mut Outcome,
-) -> Result<Found, StoreError> {
+async fn read(run: &Run<'_>, file: &FileMeta, outcome: &mut Outcome) -> Result<Found, StoreError> {
     let store = &*run.target.store;
     let (got, want) = (store.head(&file.path).await?.size, file.bytes);
     if got != want {

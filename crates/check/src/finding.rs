@@ -75,17 +75,14 @@ pub enum Action {
     },
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn collection_number<S: serde::Serializer>(id: &CollectionId, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_i64(id.0)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn segment_number<S: serde::Serializer>(id: &SegmentId, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_i64(id.0)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
 fn index_number<S: serde::Serializer>(id: &IndexId, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_i64(id.0)
 }

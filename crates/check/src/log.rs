@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 
 use milvus_format::LogRecord;
 use milvus_types::{Timestamp, VChannel};
-use milvus_wal::{
-    LocalWal, LocalWalOptions, OpenError, ReadError, Record, Wal as _, WalDamaged,
-};
+use milvus_wal::{LocalWal, LocalWalOptions, OpenError, ReadError, Record, Wal as _, WalDamaged};
 
 use crate::catalogue::Contents;
 use crate::check::Run;

@@ -164,11 +164,7 @@ impl Refers<'_> {
 }
 
 /// A crash between the drop of a partition and the next manifest leaves this; a start makes it good.
-fn dropped_partition(
-    at: &str,
-    collection: &Collection,
-    segment: &SegmentEntry,
-) -> Option<Finding> {
+fn dropped_partition(at: &str, collection: &Collection, segment: &SegmentEntry) -> Option<Finding> {
     if collection.partition_by_id(segment.partition_id).is_some() {
         return None;
     }

@@ -47,12 +47,7 @@ pub struct CheckOptions {
 
 impl Default for CheckOptions {
     fn default() -> Self {
-        Self {
-            piece_bytes: 1 << 20,
-            parallel: 4,
-            on_progress: None,
-            planted_bug: PlantedBug::None,
-        }
+        Self { piece_bytes: 1 << 20, parallel: 4, on_progress: None, planted_bug: PlantedBug::None }
     }
 }
 

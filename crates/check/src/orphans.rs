@@ -43,11 +43,14 @@ pub(crate) async fn check(
     }
     for object in target.store.list(path::MANIFESTS).await? {
         if !is_kept(contents, &object.path) {
-            let finding = Finding::new(Severity::Orphan, &object.path, "it is not a current manifest");
+            let finding =
+                Finding::new(Severity::Orphan, &object.path, "it is not a current manifest");
             outcome.push(finding.advise(ADVICE));
         }
     }
-    outcome.findings.extend(quarantine::notes(&*target.store).await?.into_iter().map(in_quarantine));
+    outcome
+        .findings
+        .extend(quarantine::notes(&*target.store).await?.into_iter().map(in_quarantine));
     Ok(())
 }
 
@@ -66,7 +69,9 @@ fn is_kept(contents: &Contents, at: &str) -> bool {
     let kept = current.zip(path::manifest_version(at)).is_some_and(|(current, version)| {
         version == *current || version.checked_add(1) == Some(*current)
     });
-    kept && current.is_some_and(|_| path::manifest_version(at).map(|v| path::manifest(collection, v)) == Some(at.to_owned()))
+    kept && current.is_some_and(|_| {
+        path::manifest_version(at).map(|v| path::manifest(collection, v)) == Some(at.to_owned())
+    })
 }
 
 fn in_quarantine(found: quarantine::FoundNote) -> Finding {
@@ -80,8 +85,9 @@ fn in_quarantine(found: quarantine::FoundNote) -> Finding {
         note.files.len(),
         note.problems.join("; ")
     );
-    let mut finding = Finding::note(found.path, what)
-        .advise("once its rows are inserted again, or are known to be lost, the folder may be removed");
+    let mut finding = Finding::note(found.path, what).advise(
+        "once its rows are inserted again, or are known to be lost, the folder may be removed",
+    );
     finding.concerns.collection_id = Some(note.collection_id);
     finding.concerns.collection = note.collection;
     finding.concerns.segment_id = Some(note.segment_id);

@@ -100,10 +100,11 @@ impl Subject<'_> {
         for file in &self.entry.delete_files {
             let found = verify(run, &file.file, outcome).await;
             let (expect, mut so_far) = (file.clone(), deleted.clone());
-            let opened = self.open(run, &file.file, &found, PlantedBug::SkipDeletes, move |bytes| {
-                let problems = so_far.add(&bytes, &expect);
-                (so_far, problems)
-            });
+            let opened =
+                self.open(run, &file.file, &found, PlantedBug::SkipDeletes, move |bytes| {
+                    let problems = so_far.add(&bytes, &expect);
+                    (so_far, problems)
+                });
             let (after, problems) = opened.await.unzip();
             sound &= after.is_some();
             deleted = after.unwrap_or(deleted);

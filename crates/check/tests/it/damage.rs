@@ -6,7 +6,7 @@ use milvus_format::path;
 use crate::fixture::{BOOKS, Image, image};
 
 /// How many bytes of a file are flipped, one at a time.
-const FLIPS: usize = 12;
+const FLIPS: usize = 8;
 
 fn bad(report: &Report) -> Vec<&Finding> {
     report.findings.iter().filter(|finding| finding.severity.is_bad()).collect()

@@ -15,8 +15,8 @@ use milvus_format::delete_file::write_deletes;
 use milvus_format::key_index::write_key_index;
 use milvus_format::manifest::{ChannelCheckpoint, SegmentEntry, SegmentLevel};
 use milvus_format::{
-    Body, DeleteEntry, DeleteFile, FileMeta, IndexEntry, LogRecord, Manifest, RowChunk, WrittenFile,
-    path, write_segment,
+    Body, DeleteEntry, DeleteFile, FileMeta, IndexEntry, LogRecord, Manifest, RowChunk,
+    WrittenFile, path, write_segment,
 };
 use milvus_index::{VectorField, check_index};
 use milvus_meta::{
@@ -30,6 +30,7 @@ use milvus_types::{
     Timestamp, VChannel,
 };
 use milvus_wal::{LocalWal, LocalWalOptions, Wal as _};
+use tokio::sync::OnceCell;
 
 pub(crate) const BOOKS: CollectionId = CollectionId(1_000);
 pub(crate) const FILMS: CollectionId = CollectionId(1_100);
@@ -126,11 +127,15 @@ pub(crate) async fn check_dir(dir: &Path, options: &CheckOptions) -> Report {
     check(dir.target(), options).await.unwrap()
 }
 
-/// A sound data directory.
+/// A sound data directory, made once.
 pub(crate) async fn image() -> Image {
-    let dir = tempfile::tempdir().unwrap();
-    build(dir.path()).await;
-    Image::of(dir.path())
+    static IMAGE: OnceCell<Image> = OnceCell::const_new();
+    let made = IMAGE.get_or_init(|| async {
+        let dir = tempfile::tempdir().unwrap();
+        build(dir.path()).await;
+        Image::of(dir.path())
+    });
+    made.await.clone()
 }
 
 async fn build(dir: &Path) {
@@ -337,11 +342,8 @@ pub(crate) fn deletes(rows: &[u32]) -> Vec<u8> {
 
 fn vector_index(field: &FieldSchema, column: &ArrayRef) -> Vec<u8> {
     let params = [KeyValue::new("index_type", "HNSW"), KeyValue::new("metric_type", "L2")];
-    let kind = VectorField {
-        data_type: field.data_type,
-        element_type: field.element_type,
-        dim: DIM,
-    };
+    let kind =
+        VectorField { data_type: field.data_type, element_type: field.element_type, dim: DIM };
     let build = check_index(&kind, &params).unwrap();
     let vectors = milvus_segment::vector_data(SegmentId(1), field, column).unwrap();
     let cancel = AtomicBool::new(false);
@@ -353,7 +355,7 @@ fn vector_index(field: &FieldSchema, column: &ArrayRef) -> Vec<u8> {
 
 pub(crate) fn scalar_index(field: &FieldSchema, column: &ArrayRef) -> Vec<u8> {
     let spec = check_params(ScalarIndexType::Inverted, field, &[]).unwrap();
-    let built = milvus_scalar::build(&spec, &[column.clone()]).unwrap();
+    let built = milvus_scalar::build(&spec, std::slice::from_ref(column)).unwrap();
     let mut bytes = Vec::new();
     built.write(&mut bytes).unwrap();
     bytes
