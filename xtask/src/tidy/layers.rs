@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 6] = [
     &["types", "values", "base", "kernel", "proto"],
     &["expr", "index", "scalar", "text", "format", "storage"],
     &["segment", "wal", "meta", "roles"],
-    &["proxy", "coord", "streaming", "query", "data"],
+    &["proxy", "coord", "streaming", "query", "data", "check"],
     &["server", "operator"],
     &["bench"],
 ];

@@ -1,0 +1,10 @@
+//! A check of real data directories, whole and damaged in every way, and their repair.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod catalogue;
+mod damage;
+mod fixture;
+mod log;
+mod planted;
+mod repair;
+mod whole;
