@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use milvus_meta::{EmbeddedKv, Kv, KvError};
-use milvus_storage::{DataDirLock, LocalStore};
+use milvus_storage::{DataDirLock, LocalStore, ObjectStore};
 use tempfile::TempDir;
 
 use crate::error::DataDirError;
@@ -80,6 +80,13 @@ impl DataDir {
         .await?;
         let kv = catalogue(&path, kv_file).await;
         Ok(Self { target: target(&path, store, kv), _guard: Guard::Locked(lock) })
+    }
+
+    /// The same with its objects in `store`, where they are not in the directory.
+    #[must_use]
+    pub fn with_store(mut self, store: Arc<dyn ObjectStore>) -> Self {
+        self.target.store = store;
+        self
     }
 
     /// What is checked or repaired.

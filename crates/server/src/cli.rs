@@ -15,6 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   milvus run standalone
   milvus run standalone --data-dir /var/lib/milvus --port 19530
+  milvus check --data-dir /var/lib/milvus
 
 Configuration: flags, then environment (PROXY_PORT, MILVUS_CONF_LOG_LEVEL, ...), then milvus.yaml.";
 
@@ -30,6 +31,8 @@ pub struct Cli {
 enum Command {
     /// Run a role in the foreground until a signal stops it
     Run(Box<RunArgs>),
+    /// Verify every checksum and reference of a data directory, and what it keeps in object storage
+    Check(CheckArgs),
     #[command(external_subcommand)]
     Other(Vec<OsString>),
 }
@@ -65,6 +68,28 @@ pub struct RunArgs {
     memory_limit: Option<u64>,
 }
 
+/// What to check.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 the data is sound, 1 something is damaged or missing, 2 wrong usage, 3 not checked.")]
+pub struct CheckArgs {
+    /// Directory that keeps everything [default: ./milvus-data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Configuration file [default: $MILVUSCONF/milvus.yaml or ./milvus.yaml, if there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Put damaged segments aside, so that the rest can be served; nothing is deleted
+    #[arg(long)]
+    repair: bool,
+    /// With --repair: say what would be done, and do nothing
+    #[arg(long, requires = "repair")]
+    dry_run: bool,
+    /// Report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Level {
     Trace,
@@ -82,6 +107,28 @@ enum Format {
 
 /// What a command line asks for.
 #[derive(Debug)]
+pub enum Task {
+    /// Run a server.
+    Run(Run),
+    /// Check what a server keeps.
+    Check(Check),
+}
+
+/// A check that is asked for.
+#[derive(Debug)]
+pub struct Check {
+    /// Where configuration comes from, flags included.
+    pub sources: Sources,
+    /// Put damaged segments aside.
+    pub repair: bool,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Report as JSON.
+    pub json: bool,
+}
+
+/// A server that is asked for.
+#[derive(Debug)]
 pub struct Run {
     /// Where configuration comes from, flags included.
     pub sources: Sources,
@@ -95,7 +142,9 @@ pub struct Run {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownCommand {
     /// Not a subcommand.
-    #[error("unknown command {got:?}; this version has: milvus run {ROLES}; see milvus --help")]
+    #[error(
+        "unknown command {got:?}; this version has: milvus run {ROLES}, milvus check; see milvus --help"
+    )]
     Command {
         /// The word.
         got: String,
@@ -110,9 +159,10 @@ pub enum UnknownCommand {
 
 impl Cli {
     /// What is asked for, with `environment` as a source.
-    pub fn into_run(self, environment: Vec<(String, String)>) -> Result<Run, UnknownCommand> {
+    pub fn into_task(self, environment: Vec<(String, String)>) -> Result<Task, UnknownCommand> {
         let args = match self.command {
             Command::Run(args) => *args,
+            Command::Check(args) => return Ok(Task::Check(args.into_check(environment))),
             Command::Other(words) => {
                 let got = words.first().map(|word| word.to_string_lossy().into_owned());
                 return Err(UnknownCommand::Command { got: got.unwrap_or_default() });
@@ -121,11 +171,25 @@ impl Cli {
         if args.role != "standalone" {
             return Err(UnknownCommand::Role { got: args.role });
         }
-        Ok(Run {
+        Ok(Task::Run(Run {
             memory_limit: args.memory_limit,
             log_level_is_flag: args.log_level.is_some(),
             sources: Sources { file: args.config.clone(), environment, flags: args.flags() },
-        })
+        }))
+    }
+}
+
+impl CheckArgs {
+    fn into_check(self, environment: Vec<(String, String)>) -> Check {
+        let value = self.data_dir.map(|path| path.to_string_lossy().into_owned());
+        let flag = |value| Flag { key: "localStorage.path", name: "--data-dir", value };
+        let flags = value.map(flag).into_iter().collect();
+        Check {
+            sources: Sources { file: self.config, environment, flags },
+            repair: self.repair,
+            dry_run: self.dry_run,
+            json: self.json,
+        }
     }
 }
 
@@ -162,6 +226,13 @@ mod tests {
         Cli::try_parse_from(words.split_whitespace())
     }
 
+    fn run(words: &str) -> Run {
+        match parse(words).unwrap().into_task(vec![]).unwrap() {
+            Task::Run(run) => run,
+            Task::Check(check) => panic!("{words} is {check:?}"),
+        }
+    }
+
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
@@ -169,12 +240,9 @@ mod tests {
 
     #[test]
     fn flags_become_keys() {
-        let run = parse(
+        let run = run(
             "milvus run standalone --port 0 --data-dir d --log-level debug --memory-limit 2GiB",
-        )
-        .unwrap()
-        .into_run(vec![])
-        .unwrap();
+        );
         let flags: Vec<_> = run
             .sources
             .flags
@@ -195,11 +263,20 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_refused_by_name() {
-        let refusal = |words| parse(words).unwrap().into_run(vec![]).unwrap_err().to_string();
+        let refusal = |words| parse(words).unwrap().into_task(vec![]).unwrap_err().to_string();
         let text = refusal("milvus run querynode");
         assert!(text.contains("\"querynode\"") && text.contains("standalone"), "{text}");
         let text = refusal("milvus stop standalone");
         assert!(text.contains("\"stop\"") && text.contains("milvus run standalone"), "{text}");
+    }
+
+    #[test]
+    fn a_check_has_its_own_flags() {
+        let task = parse("milvus check --data-dir d --repair --dry-run").unwrap().into_task(vec![]);
+        let Task::Check(check) = task.unwrap() else { panic!("it is no check") };
+        assert!(check.repair && check.dry_run && !check.json);
+        assert_eq!(check.sources.flags.first().map(|flag| &*flag.value), Some("d"));
+        assert!(parse("milvus check --dry-run").unwrap_err().to_string().contains("--repair"));
     }
 
     #[test]

@@ -8,10 +8,12 @@
 //! The table of keys is [`keys::KEYS`].
 
 pub mod bytes;
+pub mod duration;
 mod environment;
 mod error;
 mod file;
 pub mod keys;
+mod storage;
 mod values;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -21,6 +23,7 @@ use std::time::Duration;
 use milvus_types::limits::Limits;
 
 pub use error::ConfigError;
+pub use storage::{LogConfig, StorageConfig};
 pub use values::Origin;
 
 use values::Values;
@@ -90,10 +93,27 @@ pub struct Config {
     pub channel_prefix: String,
     /// When a segment is full and when it has waited long enough.
     pub segments: SegmentConfig,
+    /// Where segments and manifests are.
+    pub storage: StorageConfig,
+    /// Where the log is.
+    pub log: LogConfig,
+    /// When and how segments are compacted.
+    pub compaction: CompactionConfig,
     /// What the user should know: keys that were accepted and are not used yet.
     pub notes: Vec<String>,
     /// The file that was read.
     pub file: Option<PathBuf>,
+}
+
+/// When segments are compacted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CompactionConfig {
+    /// `dataCoord.enableCompaction` and `dataCoord.compaction.enableAutoCompaction`.
+    pub is_automatic: bool,
+    /// `dataCoord.compaction.single.ratio.threshold`.
+    pub min_dead_ratio: f64,
+    /// `common.retentionDuration`.
+    pub retention: Duration,
 }
 
 /// The life of a growing segment.
@@ -137,6 +157,8 @@ impl Config {
             values.text("msgChannel.chanNamePrefix.cluster"),
             values.text("msgChannel.chanNamePrefix.rootCoordDml")
         );
+        let storage = storage::storage(&values)?;
+        let log = storage::log(&values, &storage)?;
         Ok(Self {
             address: parse_address(&address).ok_or_else(|| values.wrong("proxy.ip"))?,
             port: values.integer("proxy.port")?,
@@ -156,6 +178,9 @@ impl Config {
             channel_count: values.integer("rootCoord.dmlChannelNum")?,
             channel_prefix,
             segments: segments(&values)?,
+            storage,
+            log,
+            compaction: compaction(&values)?,
             notes: values.notes(),
             file,
         })
@@ -219,6 +244,15 @@ fn segments(values: &Values) -> Result<SegmentConfig, ConfigError> {
         max_idle: Duration::from_secs(values.integer("dataCoord.segment.maxIdleTime")?),
         max_life: Duration::from_secs(values.integer("dataCoord.segment.maxLife")?),
         min_rows_to_index: values.integer("indexCoord.segment.minSegmentNumRowsToEnableIndex")?,
+    })
+}
+
+fn compaction(values: &Values) -> Result<CompactionConfig, ConfigError> {
+    let is_on = values.flag("dataCoord.enableCompaction")?;
+    Ok(CompactionConfig {
+        is_automatic: is_on && values.flag("dataCoord.compaction.enableAutoCompaction")?,
+        min_dead_ratio: values.number("dataCoord.compaction.single.ratio.threshold")?,
+        retention: Duration::from_secs(values.integer("common.retentionDuration")?),
     })
 }
 

@@ -5,6 +5,7 @@
 //! request means is decided behind it.
 
 pub mod admin;
+pub mod check_command;
 pub mod cli;
 pub mod config;
 pub mod grpc;
@@ -16,5 +17,6 @@ mod role_metrics;
 pub mod run;
 pub mod standalone;
 pub mod start_error;
+mod storage;
 pub mod version;
 pub mod wire;

@@ -49,6 +49,9 @@ impl Planted {
                 log: PlantedLogBug::AcknowledgeUnwritten { one_in: 16 },
                 streaming: None,
             }),
+            "rename-on-timeout" => {
+                Ok(Self { log: PlantedLogBug::RenameOnTimeout, streaming: None })
+            }
             "skip-sync" => Ok(Self { log: PlantedLogBug::SkipSync, streaming: None }),
             other => match PlantedBug::parse(other) {
                 Some(bug) => Ok(Self { streaming: Some(bug), ..Self::default() }),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use milvus_coord::MixCoord;
 use milvus_query::QueryService;
+use milvus_storage::CachedStore;
 use milvus_streaming::StreamingService;
 
 use crate::metrics::Metrics;
@@ -60,5 +61,26 @@ pub(crate) fn watch(
         for (name, help, value) in gauges {
             samples.gauge(name, help, &[], value);
         }
+    });
+}
+
+/// Has every scrape ask the copies of remote objects.
+pub(crate) fn watch_cache(metrics: &Metrics, cache: CachedStore) {
+    metrics.add_source(move |samples| {
+        let stats = cache.stats();
+        let counters = [
+            ("milvus_storage_cache_hits", "reads that found a copy", stats.hits),
+            ("milvus_storage_cache_misses", "reads that found none", stats.misses),
+            ("milvus_storage_cache_fetched_bytes", "bytes fetched", stats.fetched_bytes),
+            ("milvus_storage_cache_evictions", "copies that left for space", stats.evictions),
+            ("milvus_storage_cache_bypasses", "objects read into memory", stats.bypasses),
+        ];
+        for (name, help, value) in counters {
+            samples.counter(name, help, &[], value);
+        }
+        let help = "bytes of copies of remote objects";
+        samples.gauge("milvus_storage_cache_bytes", help, &[], stats.used_bytes);
+        let help = "bytes that copies may take";
+        samples.gauge("milvus_storage_cache_limit_bytes", help, &[], stats.max_bytes);
     });
 }

@@ -13,10 +13,8 @@ use milvus_meta::{Catalogue, EmbeddedKv};
 use milvus_proxy::{Proxy, ProxyOptions};
 use milvus_query::QueryService;
 use milvus_roles::Streaming;
-use milvus_storage::{DataDirLock, LocalStore, ObjectStore};
+use milvus_storage::DataDirLock;
 use milvus_streaming::{StreamingOptions, StreamingParts, StreamingService};
-use milvus_types::{Coded, Failure};
-use milvus_wal::{LocalWal, LocalWalOptions};
 
 use crate::config::Config;
 use crate::memory_watch::MemoryWatch;
@@ -24,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::planted::{Planted, arm_failpoint};
 use crate::role_metrics;
 use crate::start_error::StartError;
+use crate::storage::{self, Storage};
 
 /// Searches that may wait for a thread before further ones are refused.
 const SEARCH_QUEUE: usize = 64 * 1024;
@@ -42,8 +41,8 @@ pub struct Standalone {
 /// Opens what is kept in the data directory and starts every role on it. Returns when reads and
 /// writes can be served.
 ///
-/// The data directory holds `meta.redb` (the catalogue), `log/` and `objects/`. The roles' numbers
-/// go into `metrics` as sources.
+/// The data directory holds `meta.redb` (the catalogue) and, unless they are elsewhere, data and log
+/// (`storage.rs`). The roles' numbers go into `metrics` as sources.
 pub async fn assemble(
     config: &Config,
     _lock: &DataDirLock,
@@ -63,17 +62,11 @@ pub async fn assemble(
 
     refuse_data_without_catalogue(dir)?;
     let kv = EmbeddedKv::open(dir.join("meta.redb")).await;
-    let kv = kv.map_err(|error| failed("metadata", &error))?;
-    let catalogue =
-        Catalogue::open(Arc::new(kv)).await.map_err(|error| failed("metadata", &error))?;
-    let objects = dir.join("objects");
-    let store = milvus_base::io::try_run(move || LocalStore::open(objects)).await;
-    let store = store.map_err(|error| failed("storage", &error))?;
-    let maps = store.maps().clone();
-    let store: Arc<dyn ObjectStore> = Arc::new(store);
-    let log_options = LocalWalOptions { planted_bug: planted.log, ..LocalWalOptions::default() };
-    let wal = LocalWal::open(dir.join("log"), log_options).await;
-    let wal = Arc::new(wal.map_err(|error| failed("log", &error))?);
+    let kv = kv.map_err(|error| StartError::role("metadata", &error))?;
+    let catalogue = Catalogue::open(Arc::new(kv))
+        .await
+        .map_err(|error| StartError::role("metadata", &error))?;
+    let Storage { store, maps, cache, wal } = storage::open(config, planted.log).await?;
 
     let query =
         Arc::new(QueryService::new(store.clone(), search.clone(), loads, shared_governor.clone()));
@@ -119,6 +112,9 @@ pub async fn assemble(
         .map_err(|failure| StartError::Role { role: "shards", failure })?;
 
     role_metrics::watch(metrics, &coord, &streaming, &query);
+    if let Some(cache) = cache {
+        role_metrics::watch_cache(metrics, cache);
+    }
     let memory = MemoryWatch::new((*shared_governor).clone(), maps, query, coord.clone());
     memory.show(metrics);
     let options = ProxyOptions {
@@ -149,6 +145,17 @@ fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {
     }
 }
 
+/// Segments are compacted up to what fits into an eighth of the memory: an index is built over each.
+fn compaction_options(config: &Config, governor: &Governor) -> CompactionOptions {
+    CompactionOptions {
+        is_automatic: config.compaction.is_automatic,
+        max_segment_bytes: config.segments.max_bytes.min(governor.limit() / 8),
+        min_dead_ratio: config.compaction.min_dead_ratio,
+        retention: config.compaction.retention,
+        ..CompactionOptions::default()
+    }
+}
+
 /// Without its catalogue every file of a data directory looks like garbage: nothing may be opened.
 fn refuse_data_without_catalogue(dir: &Path) -> Result<(), StartError> {
     let has_catalogue =
@@ -159,10 +166,6 @@ fn refuse_data_without_catalogue(dir: &Path) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::CatalogueMissing { data_dir: dir.to_owned() })
-}
-
-fn failed<E: Coded + std::error::Error>(role: &'static str, error: &E) -> StartError {
-    StartError::Role { role, failure: Failure::from(error) }
 }
 
 impl Standalone {

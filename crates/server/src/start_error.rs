@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use milvus_base::failpoint::FailpointError;
 use milvus_storage::LockError;
-use milvus_types::Failure;
+use milvus_types::{Coded, Failure};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +46,7 @@ pub enum StartError {
     },
     /// A test asked for a defect that there is not.
     #[error(
-        "MILVUS_PLANTED_BUG={name} is not known: want ack-before-append, skip-sync, drop-last-on-replay or lose-deletes"
+        "MILVUS_PLANTED_BUG={name} is not known: want ack-before-append, skip-sync, rename-on-timeout, drop-last-on-replay or lose-deletes"
     )]
     UnknownPlantedBug {
         /// What was asked for.
@@ -61,4 +61,11 @@ pub enum StartError {
     /// The system refused something.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+impl StartError {
+    /// `role` did not start because of `error`.
+    pub(crate) fn role<E: Coded + std::error::Error>(role: &'static str, error: &E) -> Self {
+        Self::Role { role, failure: Failure::from(error) }
+    }
 }

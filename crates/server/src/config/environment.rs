@@ -5,10 +5,25 @@
 //! meant for us, so an unknown one is an error; any other is somebody else's.
 
 use super::error::ConfigError;
-use super::keys::{self, GROUPS, KEYS};
+use super::keys::{self, GROUPS, KEYS, Key};
 use super::values::{Origin, Values};
 
 const PREFIX: &str = "milvus_conf_";
+
+/// Short names that images and charts of Milvus use.
+const SHORT: &[(&str, &str)] = &[
+    ("minioaccesskey", "minio.accessKeyID"),
+    ("miniosecretkey", "minio.secretAccessKey"),
+    ("miniobucket", "minio.bucketName"),
+];
+
+/// The key that a variable sets.
+fn key_of(squeezed: &str) -> Option<&'static Key> {
+    let short = SHORT.iter().find(|(name, _)| *name == squeezed);
+    short
+        .and_then(|(_, key)| keys::find(key))
+        .or_else(|| KEYS.iter().find(|key| squeeze(key.name) == squeezed))
+}
 
 /// Reads the variables into `values`.
 pub(super) fn read(variables: &[(String, String)], values: &mut Values) -> Result<(), ConfigError> {
@@ -23,7 +38,7 @@ pub(super) fn read(variables: &[(String, String)], values: &mut Values) -> Resul
         let bare = lower.strip_prefix(PREFIX).or_else(|| lower.strip_prefix("milvus."));
         let squeezed = squeeze(bare.unwrap_or(&lower));
         let origin = Origin::Environment(name.clone());
-        if let Some(key) = KEYS.iter().find(|key| squeeze(key.name) == squeezed) {
+        if let Some(key) = key_of(&squeezed) {
             values.set(key.name, text.clone(), origin)?;
         } else if is_ours {
             let is_of_milvus = GROUPS.iter().any(|group| squeezed.starts_with(&squeeze(group)));

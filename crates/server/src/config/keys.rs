@@ -1,4 +1,12 @@
-//! The keys that can be set: name, kind of value, default, unit and meaning.
+//! What a key is, and finding one by its name or by what was meant to be its name.
+//!
+//! The keys themselves: `table.rs`.
+
+mod table;
+
+pub use table::{GROUPS, KEYS};
+
+use super::{bytes, duration};
 
 /// What a key's value may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -13,6 +21,10 @@ pub enum Kind {
     Integer(i64, i64),
     /// A number from the first to the second.
     Number(f64, f64),
+    /// A time, such as `10ms`.
+    Duration,
+    /// A number of bytes, such as `2M`.
+    Size,
     /// One of these words, and why not another.
     OneOf(&'static [&'static str], &'static str),
 }
@@ -44,6 +56,8 @@ impl Key {
             }
             Kind::Integer(from, to) => text.parse().is_ok_and(|n: i64| (from..=to).contains(&n)),
             Kind::Number(from, to) => text.parse().is_ok_and(|n: f64| (from..=to).contains(&n)),
+            Kind::Duration => duration::parse(text).is_some(),
+            Kind::Size => bytes::parse(text).is_ok(),
             Kind::OneOf(words, _) => words.iter().any(|word| word.eq_ignore_ascii_case(text)),
         }
     }
@@ -58,167 +72,13 @@ impl Key {
             Kind::Integer(from, i64::MAX) => format!("a whole number from {from}{unit}"),
             Kind::Integer(from, to) => format!("a whole number from {from} to {to}{unit}"),
             Kind::Number(from, to) => format!("a number from {from} to {to}{unit}"),
+            Kind::Duration => "a time such as 10ms or 2s, up to an hour".to_owned(),
+            Kind::Size => "a size such as 2M, from 64K to 1G".to_owned(),
             Kind::OneOf(words, "") => format!("one of {}", words.join(", ")),
             Kind::OneOf(words, why) => format!("one of {} ({why})", words.join(", ")),
         }
     }
 }
-
-const fn key(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    unit: &'static str,
-    doc: &'static str,
-) -> Key {
-    Key { name, kind, default, unit, doc }
-}
-
-const COUNT: Kind = Kind::Integer(1, 1 << 31);
-const BYTES: Kind = Kind::Integer(1, 1 << 31);
-const PORT: Kind = Kind::Integer(0, 65535);
-const SECONDS: Kind = Kind::Integer(0, 1 << 31);
-const LOCAL_ONLY: &str = "this version runs in one process with its log and data on local disk";
-
-/// Every key that has an effect.
-pub const KEYS: &[Key] = &[
-    key("proxy.ip", Kind::Address, "127.0.0.1", "", "address that clients connect to"),
-    key("proxy.port", PORT, "19530", "", "port of gRPC; 0 takes a free one"),
-    key("metrics.port", PORT, "9091", "", "port of health and metrics; 0 takes a free one"),
-    key("localStorage.path", Kind::Text, "milvus-data", "", "directory that keeps everything"),
-    key(
-        "log.level",
-        Kind::OneOf(&["trace", "debug", "info", "warn", "error"], ""),
-        "info",
-        "",
-        "least important log lines to write",
-    ),
-    key("log.format", Kind::OneOf(&["text", "json"], ""), "text", "", "form of log lines"),
-    key("proxy.gracefulStopTimeout", SECONDS, "30", "seconds", "time to finish requests at a stop"),
-    key("proxy.grpc.serverMaxRecvSize", BYTES, "67108864", "bytes", "largest request"),
-    key("proxy.grpc.serverMaxSendSize", BYTES, "268435456", "bytes", "largest reply"),
-    key("proxy.maxNameLength", COUNT, "255", "bytes", "longest name"),
-    key("proxy.maxCollectionDescriptionLength", COUNT, "1024", "bytes", "longest description"),
-    key("proxy.maxFieldNum", COUNT, "64", "", "fields of a collection"),
-    key("proxy.maxVectorFieldNum", COUNT, "10", "", "vector fields of a collection"),
-    key("proxy.maxShardNum", COUNT, "16", "", "shards of a collection"),
-    key("proxy.maxDimension", COUNT, "32768", "", "largest dimension of a vector"),
-    key("proxy.maxVarCharLength", COUNT, "65535", "bytes", "largest max_length of a VarChar field"),
-    key("proxy.maxArrayCapacity", COUNT, "4096", "", "largest max_capacity of an Array field"),
-    key("proxy.maxIndexParamsSize", BYTES, "102400", "bytes", "parameters of one index"),
-    key("common.JSONMaxLength", BYTES, "65536", "bytes", "longest JSON value"),
-    key("common.gracefulTime", Kind::Integer(0, i64::MAX), "5000", "ms", "lag of Bounded reads"),
-    key("rootCoord.maxPartitionNum", COUNT, "1024", "", "partitions of a collection"),
-    key("rootCoord.maxDatabaseNum", COUNT, "64", "", "databases"),
-    key("rootCoord.maxGeneralCapacity", COUNT, "65536", "", "sum of shards x partitions"),
-    key("rootCoord.dmlChannelNum", Kind::Integer(1, 4096), "16", "", "log channels"),
-    key(
-        "msgChannel.chanNamePrefix.cluster",
-        Kind::Text,
-        "by-dev",
-        "",
-        "first part of channel names",
-    ),
-    key(
-        "msgChannel.chanNamePrefix.rootCoordDml",
-        Kind::Text,
-        "rootcoord-dml",
-        "",
-        "second part of channel names",
-    ),
-    key("quotaAndLimits.enabled", Kind::Flag, "true", "", "whether rates are limited at all"),
-    key("quotaAndLimits.flushRate.enabled", Kind::Flag, "true", "", "whether flushes are limited"),
-    key(
-        "quotaAndLimits.flushRate.collection.max",
-        Kind::Number(-1.0, 1e9),
-        "0.1",
-        "flushes a second",
-        "flushes of one collection; -1 for any number",
-    ),
-    key("quotaAndLimits.limits.maxCollectionNum", COUNT, "65536", "", "collections"),
-    key(
-        "quotaAndLimits.limits.maxCollectionNumPerDB",
-        COUNT,
-        "65536",
-        "",
-        "collections a database",
-    ),
-    key("quotaAndLimits.limits.topK", COUNT, "16384", "", "hits of one query"),
-    key("quotaAndLimits.limits.largeTopK", COUNT, "1000000", "", "of query_mode large_topk"),
-    key("quotaAndLimits.limits.nq", COUNT, "16384", "", "queries of one search"),
-    key("quotaAndLimits.limits.maxQueryResultWindow", COUNT, "16384", "", "offset plus limit"),
-    key(
-        "quotaAndLimits.limits.largeMaxQueryResultWindow",
-        COUNT,
-        "1000000",
-        "",
-        "of query_mode large_topk",
-    ),
-    key("quotaAndLimits.limits.maxOutputSize", BYTES, "104857600", "bytes", "largest result"),
-    key("dataCoord.segment.maxSize", COUNT, "1024", "MiB", "size of a full segment"),
-    key(
-        "dataCoord.segment.sealProportion",
-        Kind::Number(0.0, 1.0),
-        "0.12",
-        "",
-        "share of that size at which a growing segment is sealed",
-    ),
-    key("dataCoord.segment.maxIdleTime", SECONDS, "600", "seconds", "idle time before sealing"),
-    key("dataCoord.segment.maxLife", SECONDS, "86400", "seconds", "age at which to seal"),
-    key(
-        "indexCoord.segment.minSegmentNumRowsToEnableIndex",
-        Kind::Integer(0, i64::MAX),
-        "1024",
-        "rows",
-        "smaller segments are searched without an index",
-    ),
-    key("mq.type", Kind::OneOf(&["default", "rocksmq"], LOCAL_ONLY), "default", "", "the log"),
-    key("common.storageType", Kind::OneOf(&["local"], LOCAL_ONLY), "local", "", "where data is"),
-    key("metastore.type", Kind::OneOf(&["etcd"], LOCAL_ONLY), "etcd", "", "always embedded here"),
-    key("etcd.use.embed", Kind::OneOf(&["true"], LOCAL_ONLY), "true", "", "always embedded here"),
-];
-
-/// The groups of Milvus's keys. A key of one of them that is not in [`KEYS`] is accepted and noted.
-pub const GROUPS: &[&str] = &[
-    "etcd",
-    "metastore",
-    "tikv",
-    "localStorage",
-    "minio",
-    "mq",
-    "woodpecker",
-    "pulsar",
-    "kafka",
-    "rocksmq",
-    "natsmq",
-    "mixCoord",
-    "rootCoord",
-    "proxy",
-    "queryCoord",
-    "queryNode",
-    "indexCoord",
-    "indexNode",
-    "dataCoord",
-    "dataNode",
-    "msgChannel",
-    "log",
-    "grpc",
-    "tls",
-    "internaltls",
-    "common",
-    "quotaAndLimits",
-    "trace",
-    "gpu",
-    "streamingNode",
-    "streaming",
-    "knowhere",
-    "credential",
-    "function",
-    "metrics",
-    "hook",
-    "glog",
-    "version",
-];
 
 /// The key called `name`, in any case.
 pub fn find(name: &str) -> Option<&'static Key> {

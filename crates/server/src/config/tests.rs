@@ -115,7 +115,7 @@ fn a_wrong_value_is_told_with_what_was_expected() {
         ("proxy:\n  maxFieldNum: many\n", "proxy.maxFieldNum", "a whole number from 1 to"),
         ("proxy:\n  maxFieldNum: 0\n", "proxy.maxFieldNum", "got \"0\""),
         ("proxy:\n  ip: example.org\n", "proxy.ip", "an IP address such as 127.0.0.1"),
-        ("mq:\n  type: pulsar\n", "mq.type", "one of default, rocksmq (this version runs"),
+        ("mq:\n  type: pulsar\n", "mq.type", "one of default, rocksmq, woodpecker (kafka"),
         ("log:\n  level: loud\n", "log.level", "one of trace, debug, info, warn, error"),
         ("quotaAndLimits:\n  enabled: perhaps\n", "quotaAndLimits.enabled", "true or false"),
         ("dataCoord:\n  segment:\n    sealProportion: 2\n", "sealProportion", "from 0 to 1"),
@@ -144,4 +144,74 @@ fn a_broken_or_missing_file_is_named() {
     let missing = Sources { file: Some("/nonexistent/milvus.yaml".into()), ..Default::default() };
     let text = Config::load(&missing).unwrap_err().to_string();
     assert!(text.starts_with("cannot read configuration file /nonexistent/milvus.yaml"), "{text}");
+}
+
+/// The storage of a configuration with these variables.
+fn storage(environment: &[(&str, &str)]) -> (StorageConfig, LogConfig) {
+    let environment = environment.iter().map(|(name, value)| variable(name, value)).collect();
+    let config = load("", environment, vec![]).unwrap();
+    (config.storage, config.log)
+}
+
+fn remote(environment: &[(&str, &str)]) -> milvus_storage::RemoteConfig {
+    match storage(environment).0 {
+        StorageConfig::Remote { store, .. } => *store,
+        StorageConfig::Local => panic!("{environment:?} is local"),
+    }
+}
+
+#[test]
+fn data_is_local_until_somebody_names_object_storage() {
+    assert_eq!(storage(&[]), (StorageConfig::Local, LogConfig::Files));
+    let named = remote(&[("MINIO_ADDRESS", "minio:9000")]);
+    assert_eq!((named.address.as_str(), named.bucket.as_str()), ("minio:9000", "a-bucket"));
+    let local = storage(&[("MINIO_ADDRESS", "minio:9000"), ("COMMON_STORAGETYPE", "local")]);
+    assert_eq!(local.0, StorageConfig::Local);
+    let (_, log) = storage(&[("MINIO_ADDRESS", "minio:9000")]);
+    assert!(matches!(log, LogConfig::Objects { in_data_dir: false, .. }), "{log:?}");
+    let (_, log) = storage(&[("MINIO_ADDRESS", "minio"), ("MQ_TYPE", "rocksmq")]);
+    assert_eq!(log, LogConfig::Files);
+    let (_, log) = storage(&[("MQ_TYPE", "woodpecker")]);
+    let at_once =
+        matches!(log, LogConfig::Objects { in_data_dir: true, flush_interval: Duration::ZERO, .. });
+    assert!(at_once, "{log:?}");
+}
+
+#[test]
+fn variables_of_images_and_charts_name_object_storage() {
+    let full = remote(&[
+        ("MINIO_ADDRESS", "s3.example.org:443"),
+        ("MINIO_ACCESS_KEY_ID", "id"),
+        ("MINIO_SECRET_ACCESS_KEY", "secret"),
+        ("MINIO_BUCKET_NAME", "mine"),
+        ("MINIO_REGION", "eu-1"),
+        ("MINIO_USE_VIRTUAL_HOST", "true"),
+    ]);
+    assert_eq!((full.access_key.as_str(), full.secret_key.as_str()), ("id", "secret"));
+    assert_eq!((full.bucket.as_str(), full.region.as_str()), ("mine", "eu-1"));
+    assert!(full.use_ssl && full.use_virtual_host, "port 443 speaks TLS");
+    let short = remote(&[
+        ("MINIO_ADDRESS", "minio"),
+        ("MINIO_ACCESS_KEY", "id"),
+        ("MINIO_SECRET_KEY", "secret"),
+        ("MINIO_PORT", "tcp://10.0.0.7:9000"),
+        ("MINIO_USE_SSL", "false"),
+    ]);
+    assert_eq!((short.access_key.as_str(), short.secret_key.as_str()), ("id", "secret"));
+    assert_eq!(short.address, "minio:9000", "what Kubernetes sets is no port");
+    let own = remote(&[("MINIO_ADDRESS", "minio"), ("MINIO_PORT", "9100")]);
+    assert_eq!(own.address, "minio:9100");
+    let azure = [("MINIO_ADDRESS", "core.windows.net"), ("MINIO_CLOUD_PROVIDER", "azure")];
+    assert_eq!(remote(&azure).address, "core.windows.net");
+}
+
+#[test]
+fn times_and_sizes_of_the_log_are_checked() {
+    let text = message("woodpecker.logstore.segmentSyncPolicy.maxInterval: soon\n", vec![], vec![]);
+    assert!(text.contains("soon") && text.contains("10ms"), "{text}");
+    let key = "woodpecker.logstore.segmentSyncPolicy.maxFlushSize: 1\nmq.type: woodpecker\n";
+    let text = message(key, vec![], vec![]);
+    assert!(text.contains("maxFlushSize") && text.contains("64K"), "{text}");
+    let text = message("mq.type: woodpecker\nwoodpecker.storage.type: minio\n", vec![], vec![]);
+    assert!(text.contains("woodpecker.storage.type"), "{text}");
 }
