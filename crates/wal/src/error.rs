@@ -185,8 +185,8 @@ pub enum AppendError {
         /// The most that may.
         limit: u64,
     },
-    /// An earlier failure left it unknown what is on disk; only opening the channel again helps.
-    #[error("channel {channel} accepts no more records since an earlier failure: {cause}")]
+    /// An earlier failure left it unknown what is in the log; only opening the channel again helps.
+    #[error("channel {channel} accepts no more records until it is opened again: {cause}")]
     Poisoned {
         /// The channel.
         channel: String,
@@ -225,7 +225,8 @@ pub enum AppendError {
         /// What the store said, at the last attempt.
         source: Arc<StoreError>,
     },
-    /// The system refused to write; later appends may succeed.
+    /// The system refused to write, or to make durable what was written. The record may be in the log;
+    /// the channel goes on by itself once the disk does.
     #[error(transparent)]
     Io(#[from] IoFailed),
 }

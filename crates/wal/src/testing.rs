@@ -1,7 +1,14 @@
 //! The conformance suite of the log: every promise of [`Wal`], as a check that any backend must pass.
 //!
 //! A backend's tests call [`conformance`] with a function that opens it over the same storage each
-//! time it is called, as a new process would. Checks panic when a promise is broken.
+//! time it is called, as a new process would. Checks panic when a promise is broken. Beside it, for who
+//! can reach a backend's bytes or end its processes:
+//!
+//! - [`damage`](damage::damage): cut, flipped, moved, swapped and lost bytes;
+//! - [`model`](model::run): random programs of appends, crashes, owners and faults beside a model.
+
+pub mod damage;
+pub mod model;
 
 use std::sync::Arc;
 

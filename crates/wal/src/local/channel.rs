@@ -17,7 +17,7 @@ use super::format::record_bytes;
 use super::read::LocalReader;
 use super::recover::Recovered;
 use super::write::{Writer, drain};
-use super::{DirLock, LocalWalOptions, name, sync_dir};
+use super::{DirLock, LocalWalOptions, name, sync_dir, trim};
 use crate::error::{AppendError, IoFailed, TruncateError};
 use crate::log::{AppendFuture, Appended, ChannelStats, LogChannel, Position, RecordReader};
 
@@ -32,6 +32,9 @@ pub(super) struct Shared {
     pub(super) writer: Mutex<Writer>,
     /// Tells of `State::writing` turned off.
     pub(super) idle: Notify,
+    /// Whether syncs fail.
+    #[cfg(test)]
+    pub(super) broken_disk: std::sync::atomic::AtomicBool,
 }
 
 /// What changes; locked for moments only.
@@ -83,7 +86,22 @@ impl Shared {
             state: Mutex::new(state),
             writer: Mutex::new(Writer::new(found)),
             idle: Notify::new(),
+            #[cfg(test)]
+            broken_disk: std::sync::atomic::AtomicBool::default(),
         }
+    }
+
+    /// What a test wants the disk to say to a sync.
+    #[cfg(test)]
+    pub(super) fn disk_fault(&self) -> Option<std::io::Error> {
+        let broken = self.broken_disk.load(std::sync::atomic::Ordering::Relaxed);
+        broken.then(|| std::io::Error::other("injected fault"))
+    }
+
+    /// Disks have faults of their own.
+    #[cfg(not(test))]
+    pub(super) fn disk_fault(&self) -> Option<std::io::Error> {
+        None
     }
 
     /// Refuses appends from now on because of `refusal`, unless they are refused already.
@@ -223,7 +241,10 @@ impl LogChannel for LocalChannel {
             return Ok(());
         }
         let dir = self.shared.dir.clone();
+        let first = self.trim_point().0;
         milvus_base::io::try_run(move || {
+            trim::advance(&dir, first)?;
+            milvus_base::failpoint::hit("wal.local.before-delete");
             for base in given_up {
                 let path = name::segment(&dir, base);
                 std::fs::remove_file(&path)

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! DIR/LOCK                                 held while in use
+//! DIR/by-dev-rootcoord-dml_0/00000000000000000000.trim   where the log begins (`trim.rs`)
 //! DIR/by-dev-rootcoord-dml_0/00000000000000000000.log
 //! DIR/by-dev-rootcoord-dml_0/00000000000067108992.log    named by the position of its first record
 //! ```
@@ -19,7 +20,10 @@ mod read;
 mod recover;
 mod scan;
 #[cfg(test)]
+mod suites;
+#[cfg(test)]
 mod tests;
+mod trim;
 mod write;
 
 use std::collections::HashMap;

@@ -10,9 +10,22 @@ pub(super) fn segment(dir: &Path, base: u64) -> PathBuf {
     dir.join(format!("{base:020}.log"))
 }
 
+/// The mark that the log begins with the file of `base`.
+pub(super) fn trim(dir: &Path, base: u64) -> PathBuf {
+    dir.join(format!("{base:020}.trim"))
+}
+
 /// The base in a log file's name.
 pub(super) fn segment_base(file_name: &str) -> Option<u64> {
-    let digits = file_name.strip_suffix(".log")?;
+    number(file_name.strip_suffix(".log")?)
+}
+
+/// The base in a mark's name.
+pub(super) fn trim_base(file_name: &str) -> Option<u64> {
+    number(file_name.strip_suffix(".trim")?)
+}
+
+fn number(digits: &str) -> Option<u64> {
     (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| digits.parse().ok())
         .flatten()
@@ -29,6 +42,8 @@ mod tests {
         fn segment_names_carry_their_base(base: u64) {
             let path = segment(Path::new("d"), base);
             prop_assert_eq!(segment_base(path.file_name().unwrap().to_str().unwrap()), Some(base));
+            let path = trim(Path::new("d"), base);
+            prop_assert_eq!(trim_base(path.file_name().unwrap().to_str().unwrap()), Some(base));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Finds out, when a channel is opened, what of its files is the log.
 //!
+//! - The log begins where it says that it does (`trim.rs`).
 //! - Every file but the last was made durable before the next was begun: they must follow each other
 //!   without a gap. Their records are checked when they are read.
 //! - The last file is read whole. Where its records stop being sound, a write was cut short, and the
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::format::{FILE_HEADER, FileHeader, HeaderFlaw, Kind, VERSION};
 use super::name;
 use super::scan::{Scanner, Step};
+use super::trim;
 use crate::error::{IoFailed, OpenError, WalDamaged};
 
 /// Positions beyond this are not reached by any log; a larger one in a name is damage.
@@ -35,9 +37,13 @@ pub(super) struct Recovered {
 /// Reads the log of `channel` in `dir`; a directory that does not exist is an empty log.
 pub(super) fn recover(dir: &Path, channel: &str) -> Result<Recovered, OpenError> {
     let mut bases = list(dir)?;
+    let begin = check_beginning(dir, &bases)?;
     let Some(mut base) = bases.last().copied() else {
         return Ok(Recovered::default());
     };
+    if begin.is_none() {
+        trim::advance(dir, bases.first().copied().unwrap_or(0))?;
+    }
     if was_never_begun(&name::segment(dir, base))? {
         // Nothing in it was ever acknowledged: the first records and the header become durable together.
         let path = name::segment(dir, base);
@@ -72,6 +78,22 @@ pub(super) fn recover(dir: &Path, channel: &str) -> Result<Recovered, OpenError>
     }
     let found = Recovered { bases, tail: base, end: base, term };
     recover_last(&name::segment(dir, base), base, found)
+}
+
+/// Where the log begins, if it says so. Files before that may still be there, but none from there on may
+/// be missing.
+fn check_beginning(dir: &Path, bases: &[u64]) -> Result<Option<u64>, OpenError> {
+    let begin = match trim::find(dir) {
+        Err(error) if error.source.kind() == io::ErrorKind::NotFound => None,
+        found => found?,
+    };
+    match (begin, bases.first()) {
+        (Some(begin), None) if begin > 0 => {}
+        (Some(begin), Some(first)) if begin < *first => {}
+        _ => return Ok(begin),
+    }
+    let path = name::segment(dir, begin.unwrap_or(0));
+    Err(damaged(&path, 0, "the file is missing, and the log begins with it"))
 }
 
 /// Reads the last file and settles where it ends.

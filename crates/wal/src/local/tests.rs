@@ -108,7 +108,8 @@ async fn truncation_deletes_files_and_begins_a_new_one_when_nothing_is_left() {
     for _ in 0..20 {
         last = Some(channel.append(vec![Bytes::from(vec![7; 300])]).await.unwrap());
     }
-    let files = || fs::read_dir(dir.path().join(CHANNEL)).unwrap().count();
+    let is_log = |name: &String| name.ends_with(".log");
+    let files = || load_files(&dir.path().join(CHANNEL)).keys().filter(|n| is_log(n)).count();
     assert!(files() > 5);
     channel.truncate(last.unwrap().next).await.unwrap();
     assert_eq!(files(), 1);
@@ -242,11 +243,14 @@ async fn a_hole_in_a_batch_that_was_never_synced_is_cut_off() {
 async fn lost_files_are_noticed() {
     let dir = tempfile::tempdir().unwrap();
     let (files, written) = make(200, 12, 12).await;
-    let names: Vec<&String> = files.keys().collect();
+    let names: Vec<&String> = files.keys().filter(|name| name.ends_with(".log")).collect();
     assert!(names.len() > 3);
     let mut holed = files.clone();
     holed.remove(names[1]);
     assert!(find(&dir, &holed).await.1.unwrap().contains("is damaged"));
+    let mut beheaded = files.clone();
+    beheaded.remove(names[0]);
+    assert!(find(&dir, &beheaded).await.1.unwrap().contains("the log begins with it"));
     let mut short = files.clone();
     short.get_mut(names[0]).unwrap().truncate(60);
     assert!(find(&dir, &short).await.1.unwrap().contains(names[0]));
@@ -370,6 +374,54 @@ async fn a_full_disk_fails_an_append_and_not_the_channel() {
     channel.append(vec![Bytes::from_static(b"kept")]).await.unwrap();
     let found = read_all(&*channel, Position::START).await.unwrap();
     assert_eq!(found.iter().map(|r| &*r.payload).collect::<Vec<_>>(), [b"kept"]);
+}
+
+#[tokio::test]
+async fn a_sync_that_fails_fails_its_batch_and_the_channel_goes_on_when_the_disk_does() {
+    for appended_before in [0, 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let wal = LocalWal::open(dir.path(), options(1 << 20)).await.unwrap();
+        let channel = Wal::open(&wal, CHANNEL, 1).await.unwrap();
+        let mut want = Vec::new();
+        for i in 0..appended_before {
+            want.push(Bytes::from(vec![i; 100]));
+            channel.append(vec![want.last().unwrap().clone()]).await.unwrap();
+        }
+        let shared = wal.slot(CHANNEL).lock().await.owner.upgrade().unwrap();
+        let broken = |on| shared.broken_disk.store(on, std::sync::atomic::Ordering::Relaxed);
+        broken(true);
+        for _ in 0..3 {
+            let failed = channel.append(vec![Bytes::from_static(b"lost")]).await.unwrap_err();
+            assert!(matches!(failed, AppendError::Io(_)), "{failed}");
+            assert!(failed.to_string().contains(CHANNEL), "{failed}");
+        }
+        broken(false);
+        for i in 10..13 {
+            want.push(Bytes::from(vec![i; 100]));
+            channel.append(vec![want.last().unwrap().clone()]).await.unwrap();
+        }
+        let payloads = |records: Vec<Record>| -> Vec<Bytes> {
+            records.into_iter().map(|record| record.payload).collect()
+        };
+        assert_eq!(payloads(read_all(&*channel, Position::START).await.unwrap()), want);
+        drop((channel, shared, wal));
+        let wal = open(dir.path(), 1 << 20).await;
+        let channel = wal.open(CHANNEL, 2).await.unwrap();
+        assert_eq!(payloads(read_all(&*channel, Position::START).await.unwrap()), want);
+    }
+}
+
+#[tokio::test]
+async fn a_log_from_before_beginnings_were_marked_opens_and_is_marked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut files, written) = make(200, 12, 12).await;
+    files.retain(|name, _| name.ends_with(".log"));
+    let first = files.pop_first().unwrap().0;
+    let (found, error) = find(&dir, &files).await;
+    assert_eq!(error, None);
+    assert!(written.ends_with(&found) && found.len() < written.len());
+    let second = files.keys().next().unwrap().replace(".log", ".trim");
+    assert!(load_files(&dir.path().join(CHANNEL)).contains_key(&second), "{first} {second}");
 }
 
 /// Format 1 is what this file says, for as long as logs of format 1 exist.

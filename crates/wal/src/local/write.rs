@@ -2,7 +2,9 @@
 //! then tells those who wait.
 //!
 //! A write that the system refuses (a full disk) is taken back and fails its batch; the channel goes
-//! on. A sync that fails leaves unknown what is on disk, so the channel accepts nothing more.
+//! on. A sync that fails leaves unknown what is on disk, whatever a second one says: its batch fails, and
+//! before the next is written the file is cut back to what an earlier sync made durable, and never
+//! written to again. Until the disk lets that happen, appends go on failing; then the channel goes on.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, Seek as _, SeekFrom, Write as _};
@@ -12,7 +14,7 @@ use std::sync::Arc;
 use super::channel::{Pending, Shared};
 use super::format::{FILE_HEADER, FileHeader, Kind, RecordHeader, padding, record_bytes};
 use super::recover::Recovered;
-use super::{DirLock, name, sync_dir};
+use super::{DirLock, name, sync_dir, trim};
 use crate::error::{AppendError, IoFailed};
 use crate::log::{Appended, Position};
 use crate::planted::PlantedBug;
@@ -27,6 +29,10 @@ pub(super) struct Writer {
     last_base: Option<u64>,
     /// Where the next byte goes.
     tail: u64,
+    /// The part of the log before this was made durable by a sync that succeeded.
+    synced: u64,
+    /// Whether a sync failed since, so that the last file is to be cut back to `synced`.
+    suspect: bool,
     /// Whether something durable lies behind the last mark.
     unmarked: bool,
     batches: u64,
@@ -51,7 +57,9 @@ enum WriteFailure {
 impl Writer {
     pub(super) fn new(found: &Recovered) -> Self {
         let last_base = found.bases.last().copied();
-        Self { file: None, last_base, tail: found.tail, unmarked: false, batches: 0 }
+        let tail = found.tail;
+        let (synced, suspect) = (tail, false);
+        Self { file: None, last_base, tail, synced, suspect, unmarked: false, batches: 0 }
     }
 }
 
@@ -74,6 +82,10 @@ pub(super) fn drain(shared: &Shared, lock: Arc<DirLock>) {
             }
         } else {
             let written = writer.write(shared, &batch);
+            if matches!(written, Err(WriteFailure::Unknown(_))) {
+                writer.suspect = true;
+                writer.file = None;
+            }
             drop(writer);
             settle(shared, batch, written);
         }
@@ -126,27 +138,12 @@ fn settle(shared: &Shared, batch: Vec<Pending>, written: Result<Vec<Appended>, W
                 let _ = pending.outcome.send(Ok(place));
             }
         }
-        Err(WriteFailure::TakenBack(error)) => {
+        Err(WriteFailure::TakenBack(error) | WriteFailure::Unknown(error)) => {
             tracing::error!(channel = shared.name, %error, cause = %error.source, "append failed");
             for pending in batch {
                 let _ = pending.outcome.send(Err(error.clone().into()));
             }
         }
-        Err(WriteFailure::Unknown(error)) => poison(shared, batch, &error),
-    }
-}
-
-fn poison(shared: &Shared, mut failed: Vec<Pending>, error: &IoFailed) {
-    let cause = format!("{error}: {}", error.source);
-    tracing::error!(channel = shared.name, cause, "channel accepts no more records");
-    let poisoned = AppendError::Poisoned { channel: shared.name.clone(), cause };
-    let mut state = shared.state.lock();
-    state.refusal = Some(poisoned.clone());
-    state.queued_bytes = 0;
-    failed.extend(state.queue.drain(..));
-    drop(state);
-    for pending in failed {
-        let _ = pending.outcome.send(Err(poisoned.clone()));
     }
 }
 
@@ -171,9 +168,7 @@ impl Writer {
             });
         }
         if shared.options.planted_bug != PlantedBug::SkipSync {
-            open.file
-                .sync_data()
-                .map_err(|e| WriteFailure::Unknown(IoFailed::new("sync", &open.path, e)))?;
+            sync(shared, open)?;
             if open.fresh {
                 sync_dir(&shared.dir).map_err(WriteFailure::Unknown)?;
             }
@@ -181,6 +176,7 @@ impl Writer {
         let bytes = end - self.tail;
         let begun = std::mem::take(&mut open.fresh).then_some(open.base);
         self.tail = end;
+        self.synced = end;
         self.unmarked = true;
         let mut state = shared.state.lock();
         state.end = end;
@@ -213,6 +209,10 @@ impl Writer {
 
     /// Sees to it that a file is open for the tail.
     fn ready_file(&mut self, shared: &Shared) -> Result<(), WriteFailure> {
+        if self.suspect {
+            self.cut_back(shared)?;
+            return self.begin_file(shared);
+        }
         if self.file.is_none()
             && let Some(base) = self.last_base
         {
@@ -232,13 +232,29 @@ impl Writer {
         }
     }
 
+    /// Takes back what nobody knows to be on disk, so that the file ends with what is.
+    fn cut_back(&mut self, shared: &Shared) -> Result<(), WriteFailure> {
+        self.file = None;
+        self.tail = self.synced;
+        if let Some(base) = self.last_base
+            && base < self.tail
+        {
+            let path = name::segment(&shared.dir, base);
+            let failed = |e| WriteFailure::TakenBack(IoFailed::new("cut back log file", &path, e));
+            let file = OpenOptions::new().write(true).open(&path).map_err(failed)?;
+            file.set_len(FILE_HEADER as u64 + (self.tail - base)).map_err(failed)?;
+            let open = Open { file, path: path.clone(), base, fresh: false };
+            sync(shared, &open)?;
+        }
+        self.suspect = false;
+        Ok(())
+    }
+
     /// Finishes the present file and begins one at the tail.
     fn begin_file(&mut self, shared: &Shared) -> Result<(), WriteFailure> {
         if let Some(open) = &self.file {
             // Its last mark, which nobody waited for, must not be lost once a file follows.
-            open.file
-                .sync_data()
-                .map_err(|e| WriteFailure::Unknown(IoFailed::new("sync", &open.path, e)))?;
+            sync(shared, open)?;
         }
         let taken_back = WriteFailure::TakenBack;
         if self.last_base.is_none() {
@@ -247,6 +263,8 @@ impl Writer {
             if let Some(parent) = shared.dir.parent() {
                 sync_dir(parent).map_err(taken_back)?;
             }
+            // Made durable with the first record.
+            trim::write(&shared.dir, self.tail).map_err(taken_back)?;
         }
         let path = name::segment(&shared.dir, self.tail);
         let header = FileHeader::new(&shared.name, self.tail, shared.term).encode();
@@ -278,6 +296,15 @@ impl Writer {
             }
         }
     }
+}
+
+/// Makes what was written to the file of `open` durable.
+fn sync(shared: &Shared, open: &Open) -> Result<(), WriteFailure> {
+    let synced = match shared.disk_fault() {
+        None => open.file.sync_data(),
+        Some(fault) => Err(fault),
+    };
+    synced.map_err(|e| WriteFailure::Unknown(IoFailed::new("sync", &open.path, e)))
 }
 
 fn no_file(shared: &Shared) -> WriteFailure {

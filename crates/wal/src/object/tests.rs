@@ -5,6 +5,7 @@ mod faults;
 mod formats;
 mod merging;
 mod owners;
+mod suites;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
