@@ -8,7 +8,8 @@ use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::DataType as ArrowType;
 
-use super::write::{Column, Rows};
+use crate::input::InputColumn;
+use crate::rows::{Column, Rows};
 
 /// The most bytes or elements that one column of strings or lists should have: offsets are of 32
 /// bits, and outputs of equally many bytes are not of equally many strings.
@@ -92,7 +93,7 @@ impl Sizes {
                 .iter()
                 .map(|input| {
                     let (array, _) = input.at(0);
-                    let same = matches!(input, super::input::InputColumn::Same(_));
+                    let same = matches!(input, InputColumn::Same(_));
                     list(array).map(|(offsets, inner)| List { offsets, same, inner })
                 })
                 .collect();

@@ -4,5 +4,6 @@
 mod build;
 mod columns;
 mod compact;
+mod export;
 mod faults;
 mod fixture;
