@@ -8,6 +8,10 @@ from pymilvus import MilvusException
 NAME = "kept"
 
 
+class NotByItself(AssertionError):
+    """The fault is over, and the server does not do again what it did before."""
+
+
 class Rows:
     """Rows of one collection, keys counted upwards, ten to a request."""
 
@@ -43,13 +47,23 @@ class Rows:
         self.store.flush(self.name)
 
     def writable_within(self, seconds):
-        """How long it took until an insert was taken; fails when it takes longer."""
-        began = time.monotonic()
+        """Inserts until one is taken."""
+        deadline = time.monotonic() + seconds
         while not self.insert():
-            took = time.monotonic() - began
-            assert took < seconds, f"not writable {took:.1f} s after the fault: {self.errors[-1]}"
+            if time.monotonic() > deadline:
+                raise NotByItself(f"no row taken {seconds} s after the fault: {self.errors[-1]}")
             time.sleep(0.1)
-        return time.monotonic() - began
+
+    def flushed_within(self, seconds):
+        """Flushes until that succeeds."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self.store.client.flush(self.name, timeout=5)
+            except MilvusException as error:
+                if time.monotonic() > deadline:
+                    raise NotByItself(f"no flush {seconds} s after the fault: {error}") from error
+                time.sleep(0.3)
 
     def check(self):
         """Every acknowledged row is there, whole and once; nothing else but what is in doubt."""

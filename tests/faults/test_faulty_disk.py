@@ -4,12 +4,11 @@ The disk fails at once for all files named, for some requests, and then no more.
 before, during and after is there: on the running server, and after it was killed and started again.
 """
 
-import time
-
 import pytest
+from harness.server import StartError
 from pymilvus import MilvusException
 
-from faults.rows import Rows
+from faults.rows import NotByItself, Rows
 
 # What the issue promises: writable again within this time after the fault.
 AGAIN_S = 10
@@ -21,28 +20,69 @@ LOG_FAULTS = {
     "log-torn-write": [("write", -100, "/log/")],
     "read-only": [(op, "EROFS", "/data/") for op in ("write", "truncate", "open", "rename")],
 }
+OBJECT_FAULTS = {
+    "object-write-enospc": [("write", "ENOSPC", "/objects/")],
+    "object-sync-eio": [("sync", "EIO", "/objects/")],
+    "object-rename-eio": [("rename", "EIO", "/objects/")],
+    "catalogue-write-eio": [("write", "EIO", "/meta.redb")],
+    "catalogue-sync-eio": [("sync", "EIO", "/meta.redb")],
+}
+NOT_YET = {
+    **dict.fromkeys(
+        ["log-write-eio", "log-sync-eio", "read-only"],
+        "a log channel whose file could not be cut or synced refuses records until a restart",
+    ),
+    **dict.fromkeys(
+        ["catalogue-write-eio", "catalogue-sync-eio"],
+        "the catalogue's file is not opened again after it failed once",
+    ),
+}
 
 
-@pytest.mark.parametrize("fault", LOG_FAULTS)
-def test_writes_fail_typed_and_go_on_when_the_fault_ends(new, faults, fault):
+def by_itself(faults):
+    """Each fault; where the server needs a restart as yet, the test says when it does not any more."""
+
+    def marks(name):
+        why = NOT_YET.get(name)
+        return [pytest.mark.xfail(strict=True, raises=NotByItself, reason=why)] if why else []
+
+    return [pytest.param(name, marks=marks(name)) for name in faults]
+
+
+@pytest.fixture
+def filled(new, faults):
+    """A server with fifty rows in its log."""
     server = new(env=faults.env).start()
     rows = Rows(server.uri)
     rows.create()
     for _ in range(5):
         assert rows.insert()
+    return server, rows
+
+
+def refuse_writes(server, rows, faults, fault):
     faults.begin(*LOG_FAULTS[fault])
     for _ in range(5):
         assert not rows.insert(), "acknowledged although nothing can be written"
     for error in rows.errors:
         assert "panic" not in str(error).lower(), error
-        assert error.code != 2 or "UNAVAILABLE" not in str(error), f"the server was away: {error}"
+        assert "UNAVAILABLE" not in str(error), f"the server was away: {error}"
     assert server.is_running(), server.log_text()[-2000:]
     rows.check()
     faults.end()
-    rows.writable_within(AGAIN_S)
-    for _ in range(5):
-        assert rows.insert()
-    rows.check()
+
+
+def fail_flush(server, rows, faults, fault):
+    faults.begin(*OBJECT_FAULTS[fault])
+    with pytest.raises(MilvusException):
+        rows.store.client.flush(rows.name, timeout=3)
+    assert server.is_running(), server.log_text()[-2000:]
+    if not fault.startswith("catalogue"):
+        rows.check()  # without the catalogue no time can be handed out that it has not set aside
+    faults.end()
+
+
+def start_again(new, server, rows):
     server.kill()
     again = new().start()
     rows.connect(again.uri)
@@ -51,40 +91,60 @@ def test_writes_fail_typed_and_go_on_when_the_fault_ends(new, faults, fault):
     rows.check()
 
 
-OBJECT_FAULTS = {
-    "object-write-enospc": [("write", "ENOSPC", "/objects/")],
-    "object-sync-eio": [("sync", "EIO", "/objects/")],
-    "object-rename-eio": [("rename", "EIO", "/objects/")],
-    "catalogue-write-eio": [("write", "EIO", "/meta.redb")],
-    "catalogue-sync-eio": [("sync", "EIO", "/meta.redb")],
-}
+@pytest.mark.parametrize("fault", LOG_FAULTS)
+def test_a_failing_log_refuses_writes_and_loses_none_that_it_took(new, faults, filled, fault):
+    server, rows = filled
+    refuse_writes(server, rows, faults, fault)
+    start_again(new, server, rows)
+
+
+@pytest.mark.parametrize("fault", by_itself(LOG_FAULTS))
+def test_writes_go_on_by_themselves_when_the_log_works_again(new, faults, filled, fault):
+    server, rows = filled
+    refuse_writes(server, rows, faults, fault)
+    rows.writable_within(AGAIN_S)
+    for _ in range(5):
+        assert rows.insert()
+    rows.check()
+    start_again(new, server, rows)
 
 
 @pytest.mark.parametrize("fault", OBJECT_FAULTS)
-def test_a_flush_fails_and_is_made_good_when_the_fault_ends(new, faults, fault):
-    server = new(env=faults.env).start()
-    rows = Rows(server.uri)
-    rows.create()
-    for _ in range(5):
-        assert rows.insert()
-    faults.begin(*OBJECT_FAULTS[fault])
-    with pytest.raises(MilvusException):
-        rows.store.client.flush(rows.name, timeout=3)
-    assert server.is_running(), server.log_text()[-2000:]
-    if not fault.startswith("catalogue"):
-        rows.check()  # without the catalogue no time can be handed out that it has not set aside
-    faults.end()
-    deadline = time.monotonic() + AGAIN_S
-    while True:
-        try:
-            rows.store.client.flush(rows.name, timeout=5)
-            break
-        except MilvusException as error:
-            assert time.monotonic() < deadline, f"no flush after the fault: {error}"
-            time.sleep(0.3)
+def test_a_failing_flush_loses_nothing(new, faults, filled, fault):
+    server, rows = filled
+    fail_flush(server, rows, faults, fault)
+    start_again(new, server, rows)
+
+
+@pytest.mark.parametrize("fault", by_itself(OBJECT_FAULTS))
+def test_a_flush_is_made_good_when_the_disk_works_again(new, faults, filled, fault):
+    server, rows = filled
+    fail_flush(server, rows, faults, fault)
+    rows.flushed_within(AGAIN_S)
     rows.writable_within(AGAIN_S)
     rows.check()
+    start_again(new, server, rows)
+
+
+@pytest.mark.parametrize("unreadable", ["/meta.redb", "/log/", "/manifests/"])
+def test_a_start_on_an_unreadable_disk_says_so_and_harms_nothing(new, faults, filled, unreadable):
+    server, rows = filled
+    rows.flush()
+    rows.insert()
     server.kill()
-    again = new().start()
-    rows.connect(again.uri)
-    rows.check()
+    faults.begin(("read", "EIO", unreadable))
+    starting = new(env=faults.env)
+    try:
+        starting.start(timeout_s=20)
+        # What can be read is served; this collection cannot.
+        rows.connect(starting.uri)
+        with pytest.raises(MilvusException):
+            rows.check()
+    except StartError:
+        pass
+    text = starting.log_text()
+    assert "Input/output error" in text, text[-2000:]
+    assert "panicked" not in text, text[-2000:]
+    starting.kill()
+    faults.end()
+    start_again(new, starting, rows)

@@ -5,6 +5,7 @@
 
 use milvus_format::path;
 use milvus_storage::StoreError;
+use milvus_types::CollectionId;
 
 use crate::catalogue::Contents;
 use crate::check::{Manifests, named_files};
@@ -58,20 +59,14 @@ pub(crate) async fn check(
 /// known.
 fn is_kept(contents: &Contents, at: &str) -> bool {
     let collection = at.strip_prefix(path::MANIFESTS).and_then(|rest| rest.split('/').next());
-    let collection = collection.and_then(|id| id.parse().ok()).map(milvus_types::CollectionId);
-    let Some(collection) = collection else {
+    let Some(id) = collection.and_then(|id| id.parse().ok()).map(CollectionId) else {
         return false;
     };
-    if contents.obscure.contains(&collection) {
-        return true;
-    }
-    let current = contents.manifests.get(&collection);
-    let kept = current.zip(path::manifest_version(at)).is_some_and(|(current, version)| {
-        version == *current || version.checked_add(1) == Some(*current)
-    });
-    kept && current.is_some_and(|_| {
-        path::manifest_version(at).map(|v| path::manifest(collection, v)) == Some(at.to_owned())
-    })
+    let Some(current) = contents.manifests.get(&id) else {
+        return contents.obscure.contains(&id);
+    };
+    let before = current.saturating_sub(1);
+    [*current, before].iter().any(|version| path::manifest(id, *version) == at)
 }
 
 fn in_quarantine(found: quarantine::FoundNote) -> Finding {
