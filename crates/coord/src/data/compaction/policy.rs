@@ -192,7 +192,7 @@ impl<'a> Cut<'a> {
     /// The share of rows that writing the segment anew would take out.
     fn dead_share(&self, entry: &SegmentEntry) -> f64 {
         let deleted = share(self.purgeable(entry), entry.rows);
-        1.0 - (1.0 - deleted) * (1.0 - self.expired_share(entry))
+        deleted + (1.0 - deleted) * self.expired_share(entry)
     }
 
     fn is_gone(&self, entry: &SegmentEntry) -> bool {
