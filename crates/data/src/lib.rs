@@ -1,14 +1,16 @@
-//! Background work: index builds.
+//! Background work on flushed segments: index builds and compaction.
 //!
-//! A build maps a flushed segment's columns, builds over the values where they lie and writes one
-//! index container, of vectors or of scalars. It takes memory from the governor first and waits for
-//! room; it runs on threads of its own, never on those that answer searches.
+//! A build maps a segment's columns, builds over the values where they lie and writes one index
+//! container, of vectors or of scalars. A compaction maps segments and writes their rows anew, sorted
+//! and without those that are gone, piece by piece. Both take memory from the governor first and wait
+//! for room; both run on threads of their own, never on those that answer searches.
 //!
-//! Not here: which segments need which index and the commit of what was built (`coord`), the
-//! algorithms and the containers' bytes (`index`, `scalar`).
+//! Not here: which segments need which index or are compacted and the commit of what was made
+//! (`coord`), the algorithms and the containers' bytes (`index`, `scalar`, `format`).
 
 mod build;
 mod column;
+mod compact;
 mod error;
 mod output;
 mod progress;

@@ -1,20 +1,26 @@
-//! The data node: takes build tasks one after the other, in bounded memory.
+//! The data node: takes index builds and compactions, few at a time and in bounded memory.
+//!
+//! Builds and compactions have threads of their own and do not wait for each other: deletes would
+//! pile up behind a long build.
 
 use std::num::NonZero;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use milvus_base::retry::Backoff;
-use milvus_base::{Clock, CpuPool, Governor, Priority, Purpose, Reservation};
-use milvus_format::IndexEntry;
+use milvus_base::{Clock, CpuPool, Governor, MemoryLimitExceeded, Priority, Purpose, Reservation};
+use milvus_format::{IndexEntry, path};
 use milvus_roles::{BuildIndex, CompactSegments, Compacted, DataNode};
 use milvus_storage::ObjectStore;
+use milvus_types::Result;
 use milvus_types::error::OrFailure;
-use milvus_types::{Failure, Result};
 use tokio::sync::Semaphore;
 
 use crate::build::{self, Plan};
+use crate::compact::error::CompactError;
+use crate::compact::{self, Cancel, InputBytes};
 use crate::error::BuildError;
 use crate::progress::{BuildStatus, Builds};
 
@@ -25,18 +31,21 @@ pub struct DataOptions {
     pub build_threads: usize,
     /// Builds at the same time.
     pub concurrent_builds: usize,
-    /// How long, and how often, a build asks for memory before it gives up.
+    /// Compactions at the same time.
+    pub concurrent_compactions: usize,
+    /// How long, and how often, a build or compaction asks for memory before it gives up.
     pub memory_wait: Backoff,
 }
 
 impl Default for DataOptions {
-    /// All cores but one where there are more than two, one build at a time, and some ten minutes
-    /// of waiting for memory.
+    /// All cores but one where there are more than two, one build and one compaction at a time, and
+    /// some ten minutes of waiting for memory.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             build_threads: if cores > 2 { cores - 1 } else { cores },
             concurrent_builds: 1,
+            concurrent_compactions: 1,
             memory_wait: Backoff {
                 first: Duration::from_millis(100),
                 max: Duration::from_secs(10),
@@ -48,7 +57,7 @@ impl Default for DataOptions {
     }
 }
 
-/// Builds indexes of segments of an object store.
+/// Builds indexes of segments of an object store, and compacts segments.
 #[derive(Debug)]
 pub struct DataService {
     store: Arc<dyn ObjectStore>,
@@ -58,6 +67,9 @@ pub struct DataService {
     /// One thread for each build under way; the index builder starts the others.
     threads: CpuPool,
     slots: Semaphore,
+    /// One thread for each compaction under way.
+    compact_threads: CpuPool,
+    compact_slots: Semaphore,
     builds: Builds,
 }
 
@@ -70,6 +82,7 @@ impl DataService {
         options: DataOptions,
     ) -> Self {
         let slots = options.concurrent_builds.max(1);
+        let compact_slots = options.concurrent_compactions.max(1);
         Self {
             store,
             governor,
@@ -78,6 +91,8 @@ impl DataService {
             // A cancelled build may still hold its thread when the next one takes its slot.
             threads: CpuPool::new("index-build", slots, 2 * slots),
             slots: Semaphore::new(slots),
+            compact_threads: CpuPool::new("compaction", compact_slots, 2 * compact_slots),
+            compact_slots: Semaphore::new(compact_slots),
             builds: Builds::default(),
         }
     }
@@ -118,18 +133,89 @@ impl DataService {
         Ok(built)
     }
 
+    async fn compact_segments(&self, task: CompactSegments) -> Result<Compacted, CompactError> {
+        compact::check(&task)?;
+        let _slot = self.compact_slots.acquire().await.map_err(|_| CompactError::Stopped)?;
+        let memory = self.reserve(compact::estimate_bytes(&task)).await?;
+        let mut bytes = Vec::with_capacity(task.inputs.len());
+        for segment in &task.inputs {
+            let columns = self.store.map(&segment.columns.path).await?;
+            let mut deletes = Vec::with_capacity(segment.delete_files.len());
+            for deleted in &segment.delete_files {
+                deletes.push(self.store.map(&deleted.file.path).await?);
+            }
+            bytes.push(InputBytes { columns, deletes });
+        }
+        let started = self.clock.monotonic();
+        let segments = task.inputs.len();
+        let rows: u64 = task.inputs.iter().map(|segment| segment.rows).sum();
+        let cancelled = CancelOnDrop::default();
+        let (store, task, flag) = (Arc::clone(&self.store), Arc::new(task), cancelled.0.clone());
+        let job = self.compact_threads.run(Priority::Build, {
+            let task = Arc::clone(&task);
+            move || {
+                // Held until the thread is done, which is later than the caller's end if that cancels.
+                let _memory = memory;
+                compact::run(&task, bytes, &*store, Cancel(&flag))
+            }
+        });
+        let compacted = job.await.map_err(CompactError::from).flatten();
+        if compacted.is_err() {
+            self.remove_outputs(&task).await;
+        }
+        let compacted = compacted?;
+        let seconds = (self.clock.monotonic().saturating_sub(started)).as_secs_f64();
+        let live: u64 = compacted.outputs.iter().map(|segment| segment.rows).sum();
+        let outputs = compacted.outputs.len();
+        let partition = task.inputs.first().map(|segment| segment.partition_id.0);
+        tracing::info!(collection = %task.collection.id, partition, segments, rows, outputs, live,
+            seconds, "segments compacted");
+        Ok(compacted)
+    }
+
+    /// Removes what a failed compaction has written: where the disk is full, it should not stay so.
+    /// Their names were never used before, so nothing else is there; what cannot be removed is
+    /// named by nothing and goes later.
+    async fn remove_outputs(&self, task: &CompactSegments) {
+        let Some(partition) = task.inputs.first().map(|segment| segment.partition_id) else {
+            return;
+        };
+        for id in &task.output_ids {
+            let prefix = path::segment(task.collection.id, partition, *id);
+            for object in self.store.list(&prefix).await.unwrap_or_default() {
+                if let Err(error) = self.store.delete(&object.path).await {
+                    tracing::warn!(path = object.path, %error, "cannot remove a file");
+                }
+            }
+        }
+    }
+
     /// Takes `bytes` from the governor, waiting for room for as long as the options say.
-    async fn reserve(&self, bytes: u64) -> Result<Reservation, BuildError> {
-        let fits_some_day = |error: &milvus_base::MemoryLimitExceeded| bytes <= error.limit_bytes;
+    async fn reserve(&self, bytes: u64) -> Result<Reservation, MemoryLimitExceeded> {
+        let fits_some_day = |error: &MemoryLimitExceeded| bytes <= error.limit_bytes;
         let attempt = || async { self.governor.try_reserve(Purpose::Build, bytes) };
-        Ok(self.options.memory_wait.retry(&self.clock, fits_some_day, attempt).await?)
+        self.options.memory_wait.retry(&self.clock, fits_some_day, attempt).await
+    }
+}
+
+/// Tells the thread that works for a future when that is dropped.
+#[derive(Debug, Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
 #[async_trait]
 impl DataNode for DataService {
     async fn compact(&self, task: CompactSegments) -> Result<Compacted> {
-        Err(Failure::internal(format!("{} segments are not compacted", task.inputs.len())))
+        let segments: Vec<_> = task.inputs.iter().map(|segment| segment.id).collect();
+        let compacted = Box::pin(self.compact_segments(task)).await;
+        compacted.or_failure().inspect_err(|failure| {
+            tracing::warn!(?segments, %failure, "compaction failed");
+        })
     }
 
     async fn build_index(&self, task: BuildIndex) -> Result<IndexEntry> {

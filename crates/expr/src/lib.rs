@@ -24,6 +24,7 @@ mod parse;
 mod pattern;
 mod plan;
 mod predicate;
+mod prune;
 mod rewrite;
 mod template;
 mod token;

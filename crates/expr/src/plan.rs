@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::BooleanBuffer;
-use milvus_types::{CollectionSchema, FieldId, PkType, PrimaryKey, PrimaryKeys, Value};
+use milvus_types::{CollectionSchema, FieldId, FieldStats, PkType, PrimaryKey, PrimaryKeys, Value};
 use milvus_values::timestamptz::Zone;
 use rustc_hash::FxHashSet;
 
@@ -19,6 +19,7 @@ use crate::leaf::ScalarIndexes;
 use crate::literal::Literal;
 use crate::parse::parse;
 use crate::predicate::Predicate;
+use crate::prune;
 use crate::rewrite::rewrite;
 use crate::template::Templates;
 
@@ -141,6 +142,12 @@ impl Plan {
     /// key asks for; the name of the first condition that says something else of the field.
     pub fn isolates(&self, field: FieldId) -> Result<bool, &'static str> {
         keys::isolates(&self.0.predicate, field)
+    }
+
+    /// Whether some row of a segment may pass whose columns have `stats`, sorted by field. If not, no
+    /// row does; fields without statistics may have any value.
+    pub fn may_match(&self, stats: &[FieldStats]) -> bool {
+        prune::may_match(&self.0.predicate, stats)
     }
 
     /// The condition on elements of a struct array, if the plan has an `element_filter`.

@@ -129,6 +129,12 @@ pub enum EncodeError {
         /// What disagrees with what.
         reason: String,
     },
+    /// The source of the rows was told to stop.
+    #[error("writing {what} was cancelled")]
+    Cancelled {
+        /// The kind of file.
+        what: &'static str,
+    },
     /// Arrow refused the columns.
     #[error("{what} cannot be encoded as Arrow")]
     Arrow {
@@ -147,6 +153,7 @@ impl Coded for EncodeError {
                 ErrorCode::DiskLimitExceeded
             }
             Self::Io { .. } => ErrorCode::IoFailed,
+            Self::Cancelled { .. } => ErrorCode::Canceled,
             Self::UnsupportedColumn { .. }
             | Self::TooLarge { .. }
             | Self::Mismatch { .. }

@@ -6,6 +6,7 @@
 //!
 //! Types: those of `milvus_types::columns`. Others are refused by name both ways.
 
+mod plan;
 pub(crate) mod read;
 pub(crate) mod write;
 

@@ -38,12 +38,22 @@ pub use manifest::{
     ChannelCheckpoint, DeleteFile, EditError, IndexEntry, Manifest, ManifestEdit, SegmentEntry,
     SegmentLevel,
 };
-pub use segment_file::{RowChunk, SegmentFile, SegmentFileInfo, open_segment, write_segment};
+pub use segment_file::{
+    RowChunk, RowSource, SegmentFile, SegmentFileInfo, TakePiece, open_segment, write_segment,
+    write_segment_from,
+};
 
 /// The golden file `name` of the formats' first version; `UPDATE_EXPECT=1` writes a missing one.
 #[cfg(test)]
 fn golden(name: &str, bytes: &[u8]) -> std::path::PathBuf {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(name);
+    golden_of(1, name, bytes)
+}
+
+/// The golden file `name` of version `version`.
+#[cfg(test)]
+fn golden_of(version: u16, name: &str, bytes: &[u8]) -> std::path::PathBuf {
+    let folder = format!("tests/golden/v{version}");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() && !path.try_exists().unwrap() {
         std::fs::write(&path, bytes).unwrap();
     }

@@ -10,9 +10,11 @@
 
 mod codec;
 mod edit;
+mod stats;
 
 use milvus_types::{
-    CollectionId, FieldId, IndexId, KeyValue, PartitionId, SegmentId, Timestamp, VChannel,
+    CollectionId, FieldId, FieldStats, IndexId, KeyValue, PartitionId, SegmentId, Timestamp,
+    VChannel,
 };
 
 use crate::file_meta::FileMeta;
@@ -61,6 +63,8 @@ pub struct SegmentEntry {
     pub schema_version: i32,
     /// How far compaction has brought it.
     pub level: SegmentLevel,
+    /// What is known of the values of its scalar columns, by field; of deleted rows, too.
+    pub stats: Vec<FieldStats>,
 }
 
 /// How far compaction has brought a segment; numbers as on the wire.

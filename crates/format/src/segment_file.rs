@@ -14,16 +14,18 @@
 //! whole file is in the manifest: [`crate::verify`].
 
 mod read;
+mod stats;
 mod write;
 
 use arrow::array::{RecordBatch, UInt64Array};
 use arrow::datatypes::SchemaRef;
-use milvus_types::Timestamp;
+use milvus_types::{FieldStats, Timestamp};
 
 use crate::file_meta::{FileMeta, WrittenFile};
 
+pub use crate::ipc::write::{RowSource, TakePiece};
 pub use read::open_segment;
-pub use write::write_segment;
+pub use write::{write_segment, write_segment_from};
 
 const WHAT: &str = "segment file";
 const MAGIC: [u8; 6] = *b"ARROW1";
@@ -40,7 +42,7 @@ pub struct RowChunk {
 }
 
 /// What [`write_segment`] wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SegmentFileInfo {
     /// How many rows.
     pub rows: u64,
@@ -50,6 +52,8 @@ pub struct SegmentFileInfo {
     pub min_ts: Timestamp,
     /// The newest row's timestamp; [`Timestamp::ZERO`] if there are no rows.
     pub max_ts: Timestamp,
+    /// What is known of the values of its scalar columns, by field.
+    pub stats: Vec<FieldStats>,
 }
 
 impl SegmentFileInfo {

@@ -79,7 +79,7 @@ impl Loader {
             }
         }
         let schema = Arc::new(SegmentSchema::new(&collection.schema).or_failure()?);
-        let (id, partition_id) = (entry.id, entry.partition_id);
+        let (id, partition_id, stats) = (entry.id, entry.partition_id, entry.stats.clone());
         let open = move || {
             SealedSegment::open(SealedParts {
                 id,
@@ -90,6 +90,7 @@ impl Loader {
                 indexes,
                 scalar_indexes,
                 key_index: Some(key_index),
+                stats,
             })
         };
         let segment =

@@ -4,10 +4,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, MutableArrayData, RecordBatch, RecordBatchOptions, UInt64Array, make_array,
-};
-use arrow::compute;
+use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, UInt64Array};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::error::ArrowError;
 
@@ -17,6 +14,7 @@ use milvus_types::{FieldSchema, Timestamp};
 use crate::chunk::Rows;
 use crate::constant::constant;
 use crate::error::FetchError;
+use crate::gather;
 
 /// Where a row lies: chunk, and row in the chunk.
 type Place = (usize, usize);
@@ -41,7 +39,7 @@ pub(crate) fn fetch(
         }
         let index = rows.schema.arrow().index_of(name).map_err(|_| rows.no_column(name))?;
         let field = &rows.schema.arrow().fields()[index];
-        let array = gather(rows, &rows.schema.fields()[index], &places).map_err(failed)?;
+        let array = values(rows, &rows.schema.fields()[index], &places).map_err(failed)?;
         // Rows from before a field that must have values have none.
         let nullable = field.is_nullable() || array.null_count() > 0;
         fields.push(match nullable == field.is_nullable() {
@@ -58,7 +56,7 @@ pub(crate) fn fetch(
 /// The column called `name` of `wanted`.
 pub(crate) fn column(rows: &Rows, name: &str, wanted: &[u32]) -> Result<ArrayRef, FetchError> {
     let field = rows.schema.field(name).ok_or_else(|| rows.no_column(name))?;
-    gather(rows, field, &places(rows, wanted)?)
+    values(rows, field, &places(rows, wanted)?)
         .map_err(|source| FetchError::Gather { segment_id: rows.segment_id, source })
 }
 
@@ -72,7 +70,7 @@ fn places(rows: &Rows, wanted: &[u32]) -> Result<Vec<Place>, FetchError> {
 }
 
 /// The values of `field` at `places`.
-fn gather(rows: &Rows, field: &FieldSchema, places: &[Place]) -> Result<ArrayRef, ArrowError> {
+fn values(rows: &Rows, field: &FieldSchema, places: &[Place]) -> Result<ArrayRef, ArrowError> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(rows.chunks.len());
     // Where a chunk's values are among `arrays`; chunks without the column share one row.
     let mut sources = Vec::with_capacity(rows.chunks.len());
@@ -99,19 +97,5 @@ fn gather(rows: &Rows, field: &FieldSchema, places: &[Place]) -> Result<ArrayRef
         (array, true) => (array, *row),
         (array, false) => (array, 0),
     });
-    let flat = !matches!(
-        arrays[0].data_type(),
-        ArrowType::List(_) | ArrowType::FixedSizeList(..) | ArrowType::FixedSizeBinary(_)
-    );
-    if flat {
-        let arrays: Vec<&dyn Array> = arrays.iter().map(|array| &**array).collect();
-        return compute::interleave(&arrays, &places.collect::<Vec<_>>());
-    }
-    // Slots of null vectors are copied with the others, so that elements never become null.
-    let data: Vec<_> = arrays.iter().map(|array| array.to_data()).collect();
-    let mut gathered = MutableArrayData::new(data.iter().collect(), false, places.len());
-    for (array, row) in places {
-        gathered.try_extend(array, row, row + 1)?;
-    }
-    Ok(make_array(gathered.freeze()))
+    gather(&arrays, &places.collect::<Vec<_>>())
 }

@@ -18,6 +18,7 @@ mod error;
 mod exact;
 mod expiry;
 mod fetch;
+mod gather;
 mod group;
 mod growing;
 mod indexed;
@@ -42,6 +43,7 @@ pub use error::{
     MetricNotSupported, OpenError, QueryError, RowOutOfRange, SchemaError, SearchError,
 };
 pub use expiry::Expiry;
+pub use gather::gather;
 pub use growing::{CHUNK_ROWS, GrowingSegment};
 pub use pages::PAGE_BYTES_PER_ROW;
 pub use schema::SegmentSchema;

@@ -1,7 +1,8 @@
 //! Sealed segments: rows that never change, read in place from their mapped file.
 //!
-//! Deletes are kept beside the rows. A search uses the index of its field and metric where there is
-//! one and reads every live vector otherwise; both answer alike up to the index's recall.
+//! Deletes are kept beside the rows. A filter that the statistics of the columns rule out is not
+//! evaluated. A search uses the index of its field and metric where there is one and reads every live
+//! vector otherwise; both answer alike up to the index's recall.
 //!
 //! Not here: mapping files and checking them (`query`), writing them (`milvus_format`).
 
@@ -13,7 +14,9 @@ use milvus_expr::Plan;
 use milvus_format::{KeyIndex, SegmentFile};
 use milvus_index::VectorIndex;
 use milvus_scalar::{ScalarIndex, ScalarIndexSet};
-use milvus_types::{FieldId, MetricType, PartitionId, PkType, PrimaryKeys, SegmentId, Timestamp};
+use milvus_types::{
+    FieldId, FieldStats, MetricType, PartitionId, PkType, PrimaryKeys, SegmentId, Timestamp,
+};
 use parking_lot::RwLock;
 
 use crate::chunk::{Chunk, Rows, field_id};
@@ -25,10 +28,10 @@ use crate::expiry::Expiry;
 use crate::live::{Live, Visibility};
 use crate::pages::Pages;
 use crate::schema::SegmentSchema;
-use crate::segment::{Segment, select};
+use crate::segment::{self, Segment};
 use crate::spec::{Hit, SearchSpec, Selection};
 use crate::target::Target;
-use crate::{fetch, search};
+use crate::{fetch, search, select};
 
 /// A vector index of a sealed segment.
 #[derive(Clone)]
@@ -67,6 +70,8 @@ pub struct SealedParts {
     pub scalar_indexes: Vec<Arc<dyn ScalarIndex>>,
     /// Primary key to row; without it keys are found by sorting the key column once.
     pub key_index: Option<KeyIndex>,
+    /// What is known of the values of the file's columns; fields without any are not pruned by.
+    pub stats: Vec<FieldStats>,
 }
 
 /// A segment that takes no more rows.
@@ -84,6 +89,8 @@ pub struct SealedSegment {
     indexes: Vec<SegmentIndex>,
     scalar_indexes: Option<ScalarIndexSet>,
     key_index: Option<KeyIndex>,
+    /// By field.
+    stats: Vec<FieldStats>,
     pages: Pages,
 }
 
@@ -99,7 +106,9 @@ impl SealedSegment {
             indexes,
             scalar_indexes,
             key_index,
+            mut stats,
         } = parts;
+        stats.sort_by_key(|stats| stats.field_id);
         let len = u32::try_from(file.rows.num_rows())
             .map_err(|_| OpenError::TooManyRows { segment_id: id, rows: file.rows.num_rows() })?;
         let keys = primary_keys(id, &file, &schema)?;
@@ -147,6 +156,7 @@ impl SealedSegment {
             scalar_indexes: (!scalar_indexes.is_empty())
                 .then(|| ScalarIndexSet::new(scalar_indexes)),
             key_index,
+            stats,
             pages: Pages::default(),
         })
     }
@@ -200,6 +210,9 @@ impl SealedSegment {
         mvcc: Timestamp,
         expiry: &Expiry,
     ) -> Result<Live, FilterError> {
+        if !filter.may_match(&self.stats) {
+            return Ok(Live::All(0));
+        }
         let visibility = self.visibility(rows, mvcc, expiry);
         let indexes = self.scalar_indexes.as_ref();
         Live::find(rows, visibility, filter, indexes, |keys| self.find_keys(rows, keys))
@@ -283,9 +296,13 @@ impl Segment for SealedSegment {
         limit: Option<usize>,
     ) -> Result<Selection, QueryError> {
         let rows = self.view();
+        if !filter.may_match(&self.stats) {
+            return Ok(select::smallest_keys(&rows, std::iter::empty(), limit));
+        }
         let visibility = self.visibility(&rows, mvcc, expiry);
         let indexes = self.scalar_indexes.as_ref();
-        select(&rows, visibility, filter, keys, limit, indexes, |keys| self.find_keys(&rows, keys))
+        let find = |keys: &PrimaryKeys| self.find_keys(&rows, keys);
+        segment::select(&rows, visibility, filter, keys, limit, indexes, find)
     }
 
     fn count(&self, filter: &Plan, mvcc: Timestamp, expiry: &Expiry) -> Result<u64, QueryError> {

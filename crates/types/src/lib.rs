@@ -15,6 +15,7 @@ pub mod limits;
 pub mod metric;
 pub mod primary_key;
 pub mod schema;
+pub mod stats;
 pub mod timestamp;
 
 pub use collection::{Collection, Partition};
@@ -28,4 +29,5 @@ pub use index_meta::{IndexMeta, IndexState, KeyValue};
 pub use metric::MetricType;
 pub use primary_key::{PkType, PrimaryKey, PrimaryKeys};
 pub use schema::{CollectionSchema, FieldSchema, StructField, Value};
+pub use stats::{FieldStats, ValueRange};
 pub use timestamp::Timestamp;

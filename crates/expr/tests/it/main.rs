@@ -8,5 +8,6 @@ mod evaluate;
 mod keys;
 mod kinds;
 mod mixed;
+mod pruned;
 mod random;
 mod schema;

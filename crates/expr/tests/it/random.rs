@@ -10,15 +10,15 @@ use serde_json::Value;
 use crate::schema::dynamic_schema;
 
 #[derive(Clone, Debug)]
-struct Row {
-    i8: Option<i8>,
-    i64: Option<i64>,
-    f64: Option<f64>,
-    name: Option<String>,
+pub(crate) struct Row {
+    pub(crate) i8: Option<i8>,
+    pub(crate) i64: Option<i64>,
+    pub(crate) f64: Option<f64>,
+    pub(crate) name: Option<String>,
     json: Option<Value>,
 }
 
-fn row() -> impl Strategy<Value = Row> {
+pub(crate) fn row() -> impl Strategy<Value = Row> {
     let name = prop::sample::select(vec!["", "a", "ab", "aé", "b", "é%"]);
     let leaf = prop::sample::select(vec![
         "null",
@@ -50,7 +50,7 @@ fn row() -> impl Strategy<Value = Row> {
 }
 
 #[derive(Clone, Debug)]
-enum Filter {
+pub(crate) enum Filter {
     Int { field: &'static str, op: &'static str, value: i64 },
     Double { op: &'static str, half: i32 },
     Text { op: &'static str, value: &'static str },
@@ -70,7 +70,7 @@ enum Filter {
     Or(Vec<Filter>),
 }
 
-fn filter() -> impl Strategy<Value = Filter> {
+pub(crate) fn filter() -> impl Strategy<Value = Filter> {
     let op = || prop::sample::select(vec!["<", "<=", ">", ">=", "==", "!="]);
     let text = || prop::sample::select(vec!["", "a", "ab", "b", "é%"]);
     let key = || prop::sample::select(vec!["x", "y"]);
@@ -106,7 +106,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     })
 }
 
-fn rendered(filter: &Filter) -> String {
+pub(crate) fn rendered(filter: &Filter) -> String {
     let joined = |filters: &[Filter], op: &str| {
         filters.iter().map(|f| format!("({})", rendered(f))).collect::<Vec<_>>().join(op)
     };
@@ -228,7 +228,7 @@ fn fold(filters: &[Filter], row: &Row, decisive: bool) -> Option<bool> {
     (!values.contains(&None)).then_some(!decisive)
 }
 
-fn batch(rows: &[Row]) -> RecordBatch {
+pub(crate) fn batch(rows: &[Row]) -> RecordBatch {
     let columns: [(&str, ArrayRef); 5] = [
         ("i8", Arc::new(rows.iter().map(|row| row.i8).collect::<Int8Array>())),
         ("i64", Arc::new(rows.iter().map(|row| row.i64).collect::<Int64Array>())),

@@ -1,22 +1,43 @@
-//! Writing many chunks of rows as one Arrow record batch, without joining them in memory.
+//! Writing many pieces of rows as one Arrow record batch, without joining them in memory.
 //!
 //! A vector index reads a column as one array over the whole segment, so a segment file holds one
-//! batch. Fixed-width values and string bytes, nearly all of a segment, go from the chunks' own
-//! buffers to the writer; only bitmaps and string offsets are built anew.
+//! batch. Its metadata, with the length of every buffer, comes first; so a column is gone through
+//! twice: planned ([`super::plan::ColumnPlan`]), then its values are written, piece by piece.
 
 use std::io::Write;
-use std::ops::Range;
 
-use arrow::array::{Array, ArrayData, ArrayRef, BooleanBufferBuilder};
+use arrow::array::{Array, ArrayRef};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{DataType as ArrowType, Field};
+use arrow::datatypes::Field;
 use arrow::ipc;
 use flatbuffers::FlatBufferBuilder;
 
-use super::{ALIGNMENT, CONTINUATION, fixed_width, padded};
+use super::plan::{ColumnPlan, values};
+use super::{ALIGNMENT, CONTINUATION, padded};
 use crate::error::EncodeError;
 
-/// The record batch of several chunks, ready to be written.
+/// What takes the pieces of a column.
+pub type TakePiece<'a> = &'a mut dyn FnMut(&ArrayRef) -> Result<(), EncodeError>;
+
+/// Rows on their way into a file, column by column and each column piece by piece, so that neither
+/// is ever in memory as a whole.
+pub trait RowSource {
+    /// How many rows there are.
+    fn rows(&self) -> u64;
+
+    /// Gives `take` the values of column `column` in order, in pieces of any length, and its errors
+    /// back. A column is asked for up to twice and gives the same values each time.
+    fn pieces(&self, column: usize, take: TakePiece<'_>) -> Result<(), EncodeError>;
+
+    /// Whether no value of the column is null, as far as that is known without reading it: a column of
+    /// dense vectors is read only once then.
+    fn has_no_nulls(&self, column: usize) -> bool {
+        let _ = column;
+        false
+    }
+}
+
+/// A record batch, ready to be written.
 pub(crate) struct BatchPlan {
     what: &'static str,
     rows: u64,
@@ -24,10 +45,17 @@ pub(crate) struct BatchPlan {
     buffers: Vec<PlannedBuffer>,
 }
 
-/// One buffer of the body: the parts that, one after the other, make it up.
+/// One buffer of the body.
 struct PlannedBuffer {
     bytes: u64,
-    parts: Vec<Buffer>,
+    content: Content,
+}
+
+enum Content {
+    /// These bytes.
+    Ready(Buffer),
+    /// The innermost values of a column.
+    Values { column: usize },
 }
 
 impl BatchPlan {
@@ -36,21 +64,52 @@ impl BatchPlan {
         Self { what, rows, nodes: Vec::new(), buffers: Vec::new() }
     }
 
-    /// Adds the column `field`, whose values are those of `chunks` in order.
-    pub(crate) fn column(&mut self, field: &Field, chunks: &[ArrayRef]) -> Result<(), EncodeError> {
-        let chunks: Vec<ArrayData> = chunks.iter().map(|chunk| chunk.to_data()).collect();
-        if let Some(chunk) = chunks.iter().find(|chunk| chunk.data_type() != field.data_type()) {
-            return Err(EncodeError::Mismatch {
-                what: self.what,
-                reason: format!(
-                    "column {} has type {}, the schema says {}",
-                    field.name(),
-                    chunk.data_type(),
-                    field.data_type()
-                ),
-            });
+    /// Adds `field`, which is column `column` of `source`. Gives `seen` the pieces of it that had to
+    /// be read, which is all but those of dense vectors without nulls.
+    pub(crate) fn column(
+        &mut self,
+        field: &Field,
+        column: usize,
+        source: &dyn RowSource,
+        seen: &mut dyn FnMut(&ArrayRef),
+    ) -> Result<(), EncodeError> {
+        let mut plan = ColumnPlan::new(self.what, field)?;
+        let known = source.has_no_nulls(column) && plan.is_dense_vector();
+        if known {
+            plan.add_dense(usize::try_from(self.rows).unwrap_or(usize::MAX));
+        } else {
+            source.pieces(column, &mut |piece| {
+                self.check_type(field, piece)?;
+                seen(piece);
+                plan.add(&piece.to_data())
+            })?;
         }
-        self.array(field, &chunks)
+        let rows = plan.rows() as u64;
+        if rows != self.rows {
+            let reason =
+                format!("column {} has {rows} rows, the batch {}", field.name(), self.rows);
+            return Err(EncodeError::Mismatch { what: self.what, reason });
+        }
+        let finished = plan.finish();
+        self.nodes.extend(finished.nodes);
+        let ready = finished.structure.into_iter();
+        self.buffers.extend(ready.map(|buffer| PlannedBuffer {
+            bytes: buffer.len() as u64,
+            content: Content::Ready(buffer),
+        }));
+        if let Some(bytes) = finished.value_bytes {
+            self.buffers.push(PlannedBuffer { bytes, content: Content::Values { column } });
+        }
+        Ok(())
+    }
+
+    fn check_type(&self, field: &Field, piece: &ArrayRef) -> Result<(), EncodeError> {
+        if piece.data_type() == field.data_type() {
+            return Ok(());
+        }
+        let (name, got, want) = (field.name(), piece.data_type(), field.data_type());
+        let reason = format!("column {name} has type {got}, the schema says {want}");
+        Err(EncodeError::Mismatch { what: self.what, reason })
     }
 
     /// The length of the body.
@@ -88,158 +147,43 @@ impl BatchPlan {
         framed(fbb.finished_data())
     }
 
-    /// Writes the body.
-    pub(crate) fn write_body(&self, out: &mut impl Write) -> std::io::Result<()> {
+    /// Writes the body, whose values come from `source`.
+    pub(crate) fn write_body(
+        &self,
+        out: &mut impl Write,
+        source: &dyn RowSource,
+    ) -> Result<(), EncodeError> {
+        let io = |source| EncodeError::Io { what: self.what, source };
         for buffer in &self.buffers {
-            for part in &buffer.parts {
-                out.write_all(part)?;
+            match &buffer.content {
+                Content::Ready(bytes) => out.write_all(bytes).map_err(io)?,
+                Content::Values { column } => {
+                    self.write_values(out, *column, buffer.bytes, source)?;
+                }
             }
-            write_padding(out, buffer.bytes)?;
+            write_padding(out, buffer.bytes).map_err(io)?;
         }
         Ok(())
     }
 
-    fn array(&mut self, field: &Field, chunks: &[ArrayData]) -> Result<(), EncodeError> {
-        let data_type = field.data_type();
-        let rows: usize = chunks.iter().map(ArrayData::len).sum();
-        let nulls: usize = chunks.iter().map(ArrayData::null_count).sum();
-        self.nodes.push(ipc::FieldNode::new(signed(rows), signed(nulls)));
-        self.validity(chunks, rows, nulls);
-        #[expect(clippy::wildcard_enum_match_arm, reason = "every other type is refused by name")]
-        match data_type {
-            ArrowType::Boolean => {
-                self.bitmap(chunks, rows);
-                Ok(())
-            }
-            ArrowType::Utf8 | ArrowType::Binary => {
-                let runs = self.offsets(chunks, rows, "bytes of strings in one column")?;
-                self.push(runs.iter().filter_map(Run::bytes).collect());
-                Ok(())
-            }
-            ArrowType::List(element) => {
-                let runs = self.offsets(chunks, rows, "elements of arrays in one column")?;
-                let children: Vec<ArrayData> = runs.iter().filter_map(Run::elements).collect();
-                self.array(element, &children)
-            }
-            ArrowType::FixedSizeList(element, size) => {
-                let size = usize::try_from(*size).unwrap_or_default();
-                let children: Vec<ArrayData> = chunks
-                    .iter()
-                    .filter_map(|chunk| {
-                        let child = chunk.child_data().first()?;
-                        Some(child.slice(chunk.offset() * size, chunk.len() * size))
-                    })
-                    .collect();
-                self.array(element, &children)
-            }
-            _ => match fixed_width(data_type) {
-                Some(width) => {
-                    self.fixed(chunks, width);
-                    Ok(())
-                }
-                None => Err(EncodeError::UnsupportedColumn {
-                    what: self.what,
-                    column: field.name().clone(),
-                    data_type: data_type.clone(),
-                }),
-            },
+    fn write_values(
+        &self,
+        out: &mut impl Write,
+        column: usize,
+        planned: u64,
+        source: &dyn RowSource,
+    ) -> Result<(), EncodeError> {
+        let mut written = 0;
+        source.pieces(column, &mut |piece| {
+            let Some(bytes) = values(&piece.to_data()) else { return Ok(()) };
+            written += bytes.len() as u64;
+            out.write_all(&bytes).map_err(|source| EncodeError::Io { what: self.what, source })
+        })?;
+        if written == planned {
+            return Ok(());
         }
-    }
-
-    fn validity(&mut self, chunks: &[ArrayData], rows: usize, nulls: usize) {
-        if nulls == 0 {
-            return self.push(Vec::new());
-        }
-        let mut bits = BooleanBufferBuilder::new(rows);
-        for chunk in chunks {
-            match chunk.nulls() {
-                Some(nulls) => bits.append_buffer(nulls.inner()),
-                None => bits.append_n(chunk.len(), true),
-            }
-        }
-        self.push(vec![bits.finish().into_inner()]);
-    }
-
-    fn bitmap(&mut self, chunks: &[ArrayData], rows: usize) {
-        let mut bits = BooleanBufferBuilder::new(rows);
-        for chunk in chunks {
-            if let Some(values) = chunk.buffers().first() {
-                bits.append_packed_range(range(chunk, 1), values);
-            }
-        }
-        self.push(vec![bits.finish().into_inner()]);
-    }
-
-    fn fixed(&mut self, chunks: &[ArrayData], width: usize) {
-        let parts = chunks.iter().filter_map(|chunk| {
-            let Range { start, end } = range(chunk, width);
-            Some(chunk.buffers().first()?.slice_with_length(start, end - start))
-        });
-        self.push(parts.collect());
-    }
-
-    /// Adds the offsets of `chunks` as one run from zero; gives what of each chunk they point to.
-    fn offsets<'a>(
-        &mut self,
-        chunks: &'a [ArrayData],
-        rows: usize,
-        unit: &'static str,
-    ) -> Result<Vec<Run<'a>>, EncodeError> {
-        let mut offsets: Vec<i32> = Vec::with_capacity(rows + 1);
-        offsets.push(0);
-        let mut runs = Vec::with_capacity(chunks.len());
-        let mut total = 0_u64;
-        for chunk in chunks.iter().filter(|chunk| !chunk.is_empty()) {
-            let Some(chunk_offsets) = chunk.buffers().first() else {
-                continue;
-            };
-            let chunk_offsets: &[i32] = chunk_offsets.typed_data();
-            let chunk_offsets =
-                chunk_offsets.get(chunk.offset()..=chunk.offset() + chunk.len()).unwrap_or(&[]);
-            let (Some(first), Some(last)) = (chunk_offsets.first(), chunk_offsets.last()) else {
-                continue;
-            };
-            // A valid Arrow array's offsets never fall and never leave its values.
-            let len = u64::from((last - first).unsigned_abs());
-            let base = i32::try_from(total).ok().filter(|_| total + len <= i32::MAX as u64);
-            let base = base.ok_or(EncodeError::TooLarge {
-                what: self.what,
-                unit,
-                got: total + len,
-                limit: i32::MAX as u64,
-            })?;
-            offsets.extend(chunk_offsets.iter().skip(1).map(|offset| base + (offset - first)));
-            runs.push(Run {
-                chunk,
-                start: usize::try_from(*first).unwrap_or_default(),
-                len: usize::try_from(last - first).unwrap_or_default(),
-            });
-            total += len;
-        }
-        self.push(vec![Buffer::from_vec(offsets)]);
-        Ok(runs)
-    }
-
-    fn push(&mut self, parts: Vec<Buffer>) {
-        let bytes = parts.iter().map(|part| part.len() as u64).sum();
-        self.buffers.push(PlannedBuffer { bytes, parts });
-    }
-}
-
-/// The values that a chunk's offsets point to: `len` bytes or elements from `start` on.
-struct Run<'a> {
-    chunk: &'a ArrayData,
-    start: usize,
-    len: usize,
-}
-
-impl Run<'_> {
-    fn bytes(&self) -> Option<Buffer> {
-        Some(self.chunk.buffers().get(1)?.slice_with_length(self.start, self.len))
-    }
-
-    fn elements(&self) -> Option<ArrayData> {
-        Some(self.chunk.child_data().first()?.slice(self.start, self.len))
+        let reason = format!("column {column} gave {written} bytes after it had given {planned}");
+        Err(EncodeError::Mismatch { what: self.what, reason })
     }
 }
 
@@ -260,12 +204,4 @@ pub(crate) fn write_padding(out: &mut impl Write, bytes: u64) -> std::io::Result
     let zeroes = [0_u8; ALIGNMENT];
     let pad = usize::try_from(padded(bytes) - bytes).unwrap_or_default();
     out.write_all(zeroes.get(..pad).unwrap_or_default())
-}
-
-fn range(chunk: &ArrayData, width: usize) -> Range<usize> {
-    chunk.offset() * width..(chunk.offset() + chunk.len()) * width
-}
-
-fn signed(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
 }

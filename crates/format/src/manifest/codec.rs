@@ -1,23 +1,27 @@
 //! The bytes of a manifest: a frame (`frame`) around one protobuf message.
 //!
 //! ```text
-//! | "MVMF" | version 1 | 0 | body len | protobuf ManifestMessage | crc32c |
+//! | "MVMF" | version 2 | 0 | body len | protobuf ManifestMessage | crc32c |
 //! ```
+//!
+//! Version 2 has statistics of segments' columns; a segment read from version 1 has none.
 //!
 //! Fields may be added under new tags without a new version; a reader that does not know them
 //! leaves them out, so what must not be lost on rewriting needs a new version.
 
 use milvus_types::{
-    CollectionId, FieldId, IndexId, KeyValue, PartitionId, SegmentId, Timestamp, VChannel,
+    CollectionId, FieldId, FieldStats, IndexId, KeyValue, PartitionId, SegmentId, Timestamp,
+    VChannel,
 };
 use prost::Message;
 
+use super::stats::{StatsMessage, field_stats, stats_message};
 use super::{ChannelCheckpoint, DeleteFile, IndexEntry, Manifest, SegmentEntry, SegmentLevel};
 use crate::error::DecodeError;
 use crate::file_meta::FileMeta;
 use crate::frame::Format;
 
-const FORMAT: Format = Format { what: "manifest", magic: *b"MVMF", version: 1 };
+const FORMAT: Format = Format { what: "manifest", magic: *b"MVMF", version: 2 };
 
 #[derive(Clone, PartialEq, Message)]
 struct ManifestMessage {
@@ -59,6 +63,8 @@ struct SegmentMessage {
     schema_version: i32,
     #[prost(int32, tag = "13")]
     level: i32,
+    #[prost(message, repeated, tag = "14")]
+    stats: Vec<StatsMessage>,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -182,6 +188,7 @@ fn segment_message(segment: &SegmentEntry) -> SegmentMessage {
         deleted_rows: segment.deleted_rows,
         schema_version: segment.schema_version,
         level: segment.level.number(),
+        stats: segment.stats.iter().map(stats_message).collect(),
     }
 }
 
@@ -237,6 +244,12 @@ fn segment(message: SegmentMessage) -> Result<SegmentEntry, DecodeError> {
     let id = message.id;
     let level = SegmentLevel::from_number(message.level)
         .ok_or_else(|| malformed(format!("segment {id} has unknown level {}", message.level)))?;
+    let rows = message.rows;
+    let stats = message.stats.into_iter().map(|stats| field_stats(stats, rows));
+    let mut stats: Vec<FieldStats> = stats
+        .collect::<Result<_, _>>()
+        .map_err(|reason| malformed(format!("segment {id} has {reason}")))?;
+    stats.sort_by_key(|stats| stats.field_id);
     Ok(SegmentEntry {
         id: SegmentId(id),
         partition_id: PartitionId(message.partition_id),
@@ -265,6 +278,7 @@ fn segment(message: SegmentMessage) -> Result<SegmentEntry, DecodeError> {
         deleted_rows: message.deleted_rows,
         schema_version: message.schema_version,
         level,
+        stats,
     })
 }
 

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use milvus_types::ValueRange;
+
 use super::*;
 use crate::error::DecodeError;
 
@@ -25,6 +27,7 @@ fn segment(id: i64, partition: i64) -> SegmentEntry {
         deleted_rows: 0,
         schema_version: 3,
         level: SegmentLevel::L1,
+        stats: Vec::new(),
     }
 }
 
@@ -108,21 +111,68 @@ fn edits_that_do_not_fit_are_refused() {
     assert_eq!(manifest.with_checkpoint(checkpoint(5)).unwrap().version, version + 1);
 }
 
+/// The sample with statistics of every kind on its first segment.
+fn sample_with_stats() -> Manifest {
+    let of =
+        |field, nulls, range| FieldStats { field_id: FieldId(field), rows: 1000, nulls, range };
+    let mut manifest = sample();
+    manifest.segments[0].stats = vec![
+        of(100, 0, Some(ValueRange::Int { min: -5, max: i64::MAX })),
+        of(101, 3, Some(ValueRange::Float { min: f64::NEG_INFINITY, max: -0.5 })),
+        of(102, 1, Some(ValueRange::Text { min: "".into(), max: Some("täg".into()) })),
+        of(103, 0, Some(ValueRange::Text { min: "x".into(), max: None })),
+        of(104, 1000, None),
+    ];
+    manifest
+}
+
 #[test]
-fn golden_v1_decodes_to_what_was_written() {
-    let path = crate::golden("manifest.bin", &sample().encode());
-    assert_eq!(Manifest::decode(&std::fs::read(path).unwrap()).unwrap(), sample());
+fn golden_v1_decodes_to_what_was_written_and_has_no_statistics() {
+    let path = crate::golden("manifest.bin", &[]);
+    let bytes = std::fs::read(path).unwrap();
+    assert_eq!(bytes[4], 1);
+    assert_eq!(Manifest::decode(&bytes).unwrap(), sample());
+}
+
+#[test]
+fn golden_v2_decodes_to_what_was_written() {
+    let path = crate::golden_of(2, "manifest.bin", &sample_with_stats().encode());
+    let bytes = std::fs::read(path).unwrap();
+    assert_eq!(Manifest::decode(&bytes).unwrap(), sample_with_stats());
+    assert_eq!(bytes, sample_with_stats().encode(), "the bytes of version 2 never change");
+}
+
+#[test]
+fn statistics_that_cannot_be_are_refused() {
+    let refused = |change: &dyn Fn(&mut FieldStats)| {
+        let mut manifest = sample_with_stats();
+        change(&mut manifest.segments[0].stats[1]);
+        Manifest::decode(&manifest.encode()).unwrap_err().to_string()
+    };
+    let range = |min, max| Some(ValueRange::Float { min, max });
+    assert_eq!(
+        refused(&|stats| stats.range = range(2.0, 1.0)),
+        "manifest is malformed: segment 11 has values of field 101 between 2 and 1"
+    );
+    assert_eq!(
+        refused(&|stats| stats.range = range(f64::NAN, 1.0)),
+        "manifest is malformed: segment 11 has values of field 101 between NaN and 1"
+    );
+    assert_eq!(
+        refused(&|stats| stats.nulls = 1001),
+        "manifest is malformed: segment 11 has 1001 nulls of field 101 in 1000 rows"
+    );
 }
 
 #[test]
 fn a_newer_version_says_so() {
     let mut bytes = sample().encode();
-    bytes[4] = 2;
+    bytes[4] = 3;
     let error = Manifest::decode(&bytes).unwrap_err();
-    assert!(matches!(error, DecodeError::NewerVersion { got: 2, newest: 1, .. }));
+    assert!(matches!(error, DecodeError::NewerVersion { got: 3, newest: 2, .. }));
     assert_eq!(
         error.to_string(),
-        "manifest has format version 2, this server reads up to 1: upgrade the server"
+        "manifest has format version 3, this server reads up to 2: upgrade the server"
     );
 }
 
@@ -146,7 +196,7 @@ fn message_bytes(manifest: &Manifest) -> Vec<u8> {
 proptest! {
     #[test]
     fn damaged_bytes_are_refused(cut in 0_usize..2000, at in 0_usize..2000, bit in 0_u8..8) {
-        let bytes = sample().encode();
+        let bytes = sample_with_stats().encode();
         if cut < bytes.len() {
             prop_assert!(Manifest::decode(&bytes[..cut]).is_err());
         }
@@ -159,7 +209,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bodies_never_panic(body in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let mut bytes = b"MVMF\x01\0\0\0".to_vec();
+        let mut bytes = b"MVMF\x02\0\0\0".to_vec();
         bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
         bytes.extend_from_slice(&body);
         bytes.extend_from_slice(&crc32c::crc32c(&bytes).to_le_bytes());

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Int64Array, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float32Array, Int64Array,
+    StringArray,
 };
 use arrow::buffer::Buffer;
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType as ArrowType, Field, Float32Type, Schema, UInt64Type};
 use milvus_types::columns::{FIELD_ID, vector_element};
+use milvus_types::{FieldId, ValueRange};
 use proptest::prelude::*;
 
 use super::*;
@@ -163,6 +165,112 @@ fn what_does_not_fit_is_refused_by_name() {
     let rows = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
     let error = write_segment(&mut Vec::new(), &schema, &[chunk(rows, 0)]).unwrap_err();
     assert!(matches!(error, EncodeError::UnsupportedColumn { .. }), "{error}");
+}
+
+/// Rows of a batch in pieces of a few, as a compaction gives them.
+struct Pieces {
+    rows: RecordBatch,
+    timestamps: ArrayRef,
+    piece: usize,
+    /// How many values of a column are given when it is asked for again.
+    again: usize,
+    asked: std::cell::RefCell<std::collections::HashSet<usize>>,
+    has_no_nulls: bool,
+}
+
+impl RowSource for Pieces {
+    fn rows(&self) -> u64 {
+        self.rows.num_rows() as u64
+    }
+
+    fn pieces(&self, column: usize, take: TakePiece<'_>) -> Result<(), EncodeError> {
+        let values = self.rows.columns().get(column).unwrap_or(&self.timestamps);
+        let first = self.asked.borrow_mut().insert(column);
+        let rows = if first { values.len() } else { self.again };
+        for start in (0..rows).step_by(self.piece) {
+            take(&values.slice(start, self.piece.min(rows - start)))?;
+        }
+        Ok(())
+    }
+
+    fn has_no_nulls(&self, _: usize) -> bool {
+        self.has_no_nulls
+    }
+}
+
+fn pieces(rows: RecordBatch, piece: usize) -> Pieces {
+    let timestamps: ArrayRef =
+        Arc::new(UInt64Array::from_iter_values(7..7 + rows.num_rows() as u64));
+    let again = rows.num_rows();
+    Pieces { rows, timestamps, piece, again, asked: Default::default(), has_no_nulls: false }
+}
+
+#[test]
+fn rows_in_pieces_make_the_same_file_as_rows_in_one() {
+    let rows = batch(0, 50);
+    let (whole, _) = write(&[chunk(rows.clone(), 7)]);
+    for piece in [1, 3, 7, 50, 64] {
+        let mut bytes = Vec::new();
+        write_segment_from(&mut bytes, &schema(), &pieces(rows.clone(), piece)).unwrap();
+        assert!(bytes == whole.as_slice(), "pieces of {piece}");
+    }
+    // Vectors without nulls need no look before they are written.
+    let vectors = rows.project(&[0, 3]).unwrap();
+    let mut source = pieces(vectors.clone(), 5);
+    let mut looked = Vec::new();
+    write_segment_from(&mut looked, &vectors.schema(), &source).unwrap();
+    source = Pieces { has_no_nulls: true, ..pieces(vectors.clone(), 5) };
+    let mut known = Vec::new();
+    write_segment_from(&mut known, &vectors.schema(), &source).unwrap();
+    assert!(looked == known);
+}
+
+#[test]
+fn a_source_that_changes_its_rows_is_refused() {
+    let mut source = pieces(batch(0, 9), 4);
+    source.again = 8;
+    let error = write_segment_from(&mut Vec::new(), &schema(), &source).unwrap_err();
+    let want = "segment file cannot be written: column 0 gave 64 bytes after it had given 72";
+    assert_eq!(error.to_string(), want);
+}
+
+#[test]
+fn statistics_are_those_of_the_values() {
+    let (_, info) = write(&sample());
+    let of = |id| info.stats.iter().find(|stats| stats.field_id == FieldId(id)).unwrap();
+    assert_eq!(info.stats.len(), 3, "vectors have none");
+    assert_eq!((of(100).rows, of(100).nulls), (18, 0));
+    assert_eq!(of(100).range, Some(ValueRange::Int { min: 2, max: 106 }));
+    let rows = expected();
+    assert_eq!(of(101).nulls, rows.column(1).null_count() as u64);
+    assert_eq!(of(101).range, Some(ValueRange::Int { min: 0, max: 1 }));
+    assert_eq!(of(102).nulls, rows.column(2).null_count() as u64);
+    let titles = || rows.column(2).as_string::<i32>().iter().flatten();
+    let text = ValueRange::text(titles().min().unwrap(), titles().max().unwrap());
+    assert_eq!(of(102).range, Some(text));
+}
+
+#[test]
+fn numbers_that_are_not_comparable_have_no_range() {
+    let field = |name: &str, id: &str, data_type| {
+        let metadata = HashMap::from([(FIELD_ID.to_owned(), id.to_owned())]);
+        Field::new(name, data_type, true).with_metadata(metadata)
+    };
+    let schema = Arc::new(Schema::new(vec![
+        field("nan", "1", ArrowType::Float32),
+        field("finite", "2", ArrowType::Float64),
+        field("none", "3", ArrowType::Int8),
+    ]));
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Float32Array::from(vec![Some(1.0), Some(f32::NAN), None])),
+        Arc::new(arrow::array::Float64Array::from(vec![Some(-0.5), None, Some(f64::INFINITY)])),
+        Arc::new(arrow::array::Int8Array::from(vec![None, None, None])),
+    ];
+    let rows = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+    let info = write_segment(&mut Vec::new(), &schema, &[chunk(rows, 1)]).unwrap();
+    let stats: Vec<_> = info.stats.iter().map(|stats| (stats.nulls, stats.range.clone())).collect();
+    let finite = ValueRange::Float { min: -0.5, max: f64::INFINITY };
+    assert_eq!(stats, [(1, None), (1, Some(finite)), (3, None)]);
 }
 
 #[test]

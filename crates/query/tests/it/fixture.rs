@@ -80,6 +80,7 @@ impl Fixture {
             deleted_rows: 2,
             schema_version: 0,
             level: SegmentLevel::L1,
+            stats: Vec::new(),
         };
         let collection = Arc::new(collection(schema));
         Self { store, collection, entry, _directory: directory }

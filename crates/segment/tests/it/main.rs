@@ -9,6 +9,7 @@ mod growing;
 mod iterators;
 mod minhash;
 mod model;
+mod pruned;
 mod same_answers;
 mod schema_change;
 mod sealed;

@@ -14,8 +14,8 @@ use milvus_format::{KeyIndex, SegmentFile, open_segment, write_segment};
 use milvus_segment::{GrowingSegment, SealedParts, SealedSegment, Segment, SegmentSchema};
 use milvus_types::columns::vector_element;
 use milvus_types::{
-    CollectionSchema, DataType, FieldId, FieldSchema, KeyValue, MetricType, PartitionId, PkType,
-    PrimaryKey, SegmentId, Timestamp,
+    CollectionSchema, DataType, FieldId, FieldSchema, FieldStats, KeyValue, MetricType,
+    PartitionId, PkType, PrimaryKey, SegmentId, Timestamp,
 };
 
 pub(crate) const DIM: usize = 3;
@@ -145,10 +145,16 @@ pub(crate) fn deletes(rows: &[Row]) -> Vec<(u32, Timestamp)> {
 
 /// The rows of `growing` written as a segment file and opened again.
 pub(crate) fn file(growing: &GrowingSegment) -> SegmentFile {
+    file_and_stats(growing).0
+}
+
+/// The same, with what is known of its columns.
+pub(crate) fn file_and_stats(growing: &GrowingSegment) -> (SegmentFile, Vec<FieldStats>) {
     let mut bytes = Vec::new();
     let (schema, chunks) = growing.chunks().unwrap();
     let info = write_segment(&mut bytes, &schema, &chunks).unwrap();
-    open_segment(&Buffer::from(bytes), &info.at("columns.arrow")).unwrap()
+    let file = open_segment(&Buffer::from(bytes), &info.at("columns.arrow")).unwrap();
+    (file, info.stats)
 }
 
 /// What flushing `growing` and loading the files gives.
@@ -158,15 +164,17 @@ pub(crate) fn sealed(growing: &GrowingSegment, with_key_index: bool) -> SealedSe
         write_key_index(&growing.keys(), &mut bytes).unwrap();
         KeyIndex::open(&Bytes::from(bytes)).unwrap()
     });
+    let (file, stats) = file_and_stats(growing);
     SealedSegment::open(SealedParts {
         id: growing.id(),
         partition_id: growing.partition_id(),
         schema: growing.schema(),
-        file: file(growing),
+        file,
         deletes: growing.deletes().entries(),
         indexes: Vec::new(),
         scalar_indexes: Vec::new(),
         key_index,
+        stats,
     })
     .unwrap()
 }

@@ -25,7 +25,7 @@ const FILTERS: [(&str, Check); 7] = [
     ("age > 100", |_| false),
 ];
 
-fn rows() -> impl Strategy<Value = Vec<Row>> {
+pub(crate) fn rows() -> impl Strategy<Value = Vec<Row>> {
     let vector = prop::array::uniform3((-3_i8..4).prop_map(f32::from));
     let row = (
         0..30_i64,

@@ -106,6 +106,7 @@ fn rows_of_every_version_answer_by_the_current_one() {
             indexes: Vec::new(),
             scalar_indexes: Vec::new(),
             key_index: None,
+            stats: info.stats,
         })
         .unwrap()
     };

@@ -54,6 +54,7 @@ pub(crate) fn parts_with(index: Option<IndexType>, params: &[KeyValue]) -> Seale
         file,
         deletes: growing.deletes().entries(),
         key_index: None,
+        stats: Vec::new(),
     }
 }
 

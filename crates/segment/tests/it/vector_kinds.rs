@@ -171,6 +171,7 @@ fn segments() -> (GrowingSegment, SealedSegment) {
         indexes: Vec::new(),
         scalar_indexes: Vec::new(),
         key_index: None,
+        stats: info.stats,
     })
     .unwrap();
     (growing, sealed)

@@ -110,6 +110,7 @@ impl Shard {
             deleted_rows: 0,
             schema_version: collection.schema.version,
             level: SegmentLevel::L1,
+            stats: info.stats,
         };
         Ok((entry, index))
     }

@@ -95,6 +95,7 @@ fn add_flushed(state: &mut ShardState, id: i64, list: &[i64]) {
         deleted_rows: 0,
         schema_version: 0,
         level: SegmentLevel::L1,
+        stats: Vec::new(),
     };
     let flushed = Flushed {
         entry,

@@ -1,5 +1,4 @@
 //! Index builds over a local object store.
-#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,6 +71,7 @@ impl Fixture {
             deleted_rows: 0,
             schema_version: 0,
             level: SegmentLevel::L1,
+            stats: Vec::new(),
         };
         Self {
             store,

@@ -1,0 +1,8 @@
+//! Index builds, compaction and export over an object store.
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
+
+mod build;
+mod columns;
+mod compact;
+mod faults;
+mod fixture;
