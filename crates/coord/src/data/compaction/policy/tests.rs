@@ -5,8 +5,8 @@ use std::time::Duration;
 use milvus_format::FileMeta;
 use milvus_format::manifest::DeleteFile;
 use milvus_types::{
-    CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, FieldSchema, KeyValue,
-    Partition, Timestamp,
+    CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, FieldSchema,
+    FieldStats, KeyValue, Partition, Timestamp,
 };
 use proptest::prelude::*;
 
@@ -59,6 +59,7 @@ fn segment(id: i64, mib: u64) -> SegmentEntry {
         deleted_rows: 0,
         schema_version: 0,
         level: SegmentLevel::L1,
+        stats: Vec::new(),
     }
 }
 
@@ -197,7 +198,27 @@ fn expired_segments_leave_and_half_expired_ones_are_rewritten_in_time() {
     // A fifth of what was written between 1000 and 2000 seconds ago expires in 1800 seconds.
     let Next::At(wake) = decide(&ttl, vec![at(1000, 2000)], NOW_MS) else { panic!("no timer") };
     assert_eq!(wake, NOW_MS + (3600 - 1800) * 1000 + 60_001);
+    assert_eq!(decide(&ttl, vec![at(1000, 2000)], wake - 1), Next::At(wake));
     assert_eq!(rewritten(decide(&ttl, vec![at(1000, 2000)], wake)).0, [1]);
+}
+
+#[test]
+fn rows_expire_by_their_field_too_and_rows_without_a_value_do_not() {
+    let ttl = collection(&[("ttl_field", "tag")], false);
+    let micros = |age_s: i64| i64::try_from(NOW_MS).unwrap() * 1000 - age_s * 1_000_000;
+    let expiring = |first: i64, last: i64, nulls: u64| {
+        let range = Some(ValueRange::Int { min: micros(first), max: micros(last) });
+        let stats = FieldStats { field_id: FieldId(101), rows: 1000, nulls, range };
+        SegmentEntry { stats: vec![stats], ..segment(1, 600) }
+    };
+    let Next::Do(plan) = decide(&ttl, vec![expiring(90, 61, 0)], NOW_MS) else { panic!("none") };
+    assert_eq!(plan.action, Action::Drop);
+    assert_eq!(rewritten(decide(&ttl, vec![expiring(90, 61, 500)], NOW_MS)).0, [1]);
+    assert_eq!(decide(&ttl, vec![expiring(90, 61, 900)], NOW_MS), Next::Nothing);
+    // Of the rows that expire within the next hundred seconds, a fifth does so in twenty.
+    let Next::At(wake) = decide(&ttl, vec![expiring(0, -100, 0)], NOW_MS) else { panic!("none") };
+    assert_eq!(wake, NOW_MS + 80_000);
+    assert_eq!(rewritten(decide(&ttl, vec![expiring(0, -100, 0)], wake)).0, [1]);
 }
 
 #[test]
