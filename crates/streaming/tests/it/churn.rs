@@ -72,7 +72,7 @@ async fn rows_that_are_all_dead_leave_without_being_read() {
     world.flush().await;
     settled(&world).await;
     assert!(world.manifest().await.segments.is_empty());
-    assert!(world.node.tasks.lock().is_empty(), "nothing was rewritten for that");
+    assert!(world.node.compacted.lock().is_empty(), "nothing was rewritten for that");
     assert_eq!(world.count().await, 0);
     while !home.files().await.is_empty() {
         clock::sleep(Duration::from_millis(10)).await;

@@ -3,6 +3,6 @@
 
 mod churn;
 mod crash;
-mod rewriter;
+mod node;
 mod switch;
 mod world;

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
-use milvus_base::{CpuPool, Governor};
+use milvus_base::{Clock, CpuPool, Governor};
 use milvus_coord::{CompactionOptions, CoordOptions, CoordParts, MixCoord};
+use milvus_data::{DataOptions, DataService};
 use milvus_expr::{Plan, Templates, plan};
 use milvus_format::manifest::{Manifest, SegmentEntry, SegmentLevel};
 use milvus_meta::{Catalogue, MemoryKv};
@@ -26,9 +27,10 @@ use milvus_types::{
     PartitionId, PrimaryKey, PrimaryKeys, Result, SegmentId, Timestamp, VChannel,
 };
 use milvus_wal::{LocalWal, LocalWalOptions};
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::rewriter::Rewriter;
+use crate::node::Node;
 
 /// What a crash leaves: catalogue, objects and log.
 pub(crate) struct Home {
@@ -44,7 +46,7 @@ pub(crate) struct World {
     pub(crate) coord: Arc<MixCoord>,
     pub(crate) streaming: Arc<StreamingService>,
     pub(crate) query: Arc<QueryService>,
-    pub(crate) node: Arc<Rewriter>,
+    pub(crate) node: Arc<Node>,
     pub(crate) id: milvus_types::CollectionId,
 }
 
@@ -75,8 +77,11 @@ impl Home {
         options: StreamingOptions,
     ) -> World {
         let store: Arc<dyn ObjectStore> = self.store.clone();
-        let rows = 1 << 20;
-        let node = Arc::new(Rewriter { store: store.clone(), rows, tasks: Default::default() });
+        let governor = Governor::new(1 << 30);
+        let shared = Arc::new(governor.clone());
+        let service =
+            DataService::new(store.clone(), shared, Clock::system(), DataOptions::default());
+        let node = Arc::new(Node { service, compacted: Mutex::default() });
         let coord = MixCoord::open(CoordParts {
             options: CoordOptions { compaction, ..CoordOptions::default() },
             catalogue: Catalogue::open(self.kv.clone()).await.unwrap(),
@@ -85,7 +90,6 @@ impl Home {
         })
         .await
         .unwrap();
-        let governor = Governor::new(1 << 30);
         let pool = || CpuPool::new("test", 2, 1 << 20);
         let query = Arc::new(QueryService::new(
             store.clone(),

@@ -15,9 +15,9 @@
 use std::collections::{BTreeMap, HashSet};
 
 use milvus_format::manifest::{Manifest, SegmentEntry, SegmentLevel};
-use milvus_roles::expiry::ttl_ms;
+use milvus_roles::expiry::{ttl_field, ttl_ms};
 use milvus_roles::{CompactCollection, CompactionKind, RowOrder};
-use milvus_types::{Collection, FieldId, PartitionId, SegmentId, VChannel};
+use milvus_types::{Collection, FieldId, PartitionId, SegmentId, VChannel, ValueRange};
 
 use super::CompactionOptions;
 
@@ -117,6 +117,7 @@ struct Cut<'a> {
     cutoff_ms: u64,
     retention_ms: u64,
     ttl_ms: Option<u64>,
+    ttl_field: Option<FieldId>,
     clustering_key: Option<FieldId>,
 }
 
@@ -128,6 +129,9 @@ impl<'a> Cut<'a> {
             cutoff_ms: scene.now_ms.saturating_sub(retention_ms),
             retention_ms,
             ttl_ms: ttl_ms(scene.collection),
+            ttl_field: ttl_field(scene.collection)
+                .and_then(|name| fields.iter().find(|field| field.name == name))
+                .map(|field| field.id),
             clustering_key: fields.iter().find(|f| f.is_clustering_key).map(|field| field.id),
             scene,
         }
@@ -177,22 +181,27 @@ impl<'a> Cut<'a> {
         rows.min(entry.deleted_rows).min(entry.rows)
     }
 
-    /// The share of rows that have expired by their age: what of the time between the oldest and
-    /// the newest row lies behind.
+    /// The share of rows that have expired by the cutoff, as far as bounds tell.
     fn expired_share(&self, entry: &SegmentEntry) -> f64 {
-        let Some(ttl_ms) = self.ttl_ms else { return 0.0 };
-        let before = self.cutoff_ms.saturating_sub(ttl_ms);
-        let (min, max) = (entry.min_ts.physical_ms(), entry.max_ts.physical_ms());
-        if max < before {
-            return 1.0;
-        }
-        share(before.saturating_sub(min), max - min.min(max))
+        let spans = self.life_spans(entry);
+        spans.map(|span| span.expired(self.cutoff_ms)).fold(0.0, f64::max)
+    }
+
+    /// When rows of the segment expire: by their age, and by their field.
+    fn life_spans(&self, entry: &SegmentEntry) -> impl Iterator<Item = LifeSpan> {
+        let by_age = self.ttl_ms.map(|ttl_ms| LifeSpan {
+            // Milliseconds are whole: a row of this one has expired in the next.
+            first_ms: entry.min_ts.physical_ms().saturating_add(ttl_ms + 1),
+            last_ms: entry.max_ts.physical_ms().saturating_add(ttl_ms + 1),
+            share: 1.0,
+        });
+        by_age.into_iter().chain(self.ttl_field.and_then(|field| by_field(entry, field)))
     }
 
     /// The share of rows that writing the segment anew would take out.
     fn dead_share(&self, entry: &SegmentEntry) -> f64 {
         let deleted = share(self.purgeable(entry), entry.rows);
-        1.0 - (1.0 - deleted) * (1.0 - self.expired_share(entry))
+        deleted + (1.0 - deleted) * self.expired_share(entry)
     }
 
     fn is_gone(&self, entry: &SegmentEntry) -> bool {
@@ -261,20 +270,10 @@ impl<'a> Cut<'a> {
                 break;
             }
         }
-        let expires = self.ttl_ms.map(|ttl_ms| {
-            let (min, max) = (entry.min_ts.physical_ms(), entry.max_ts.physical_ms());
-            let ratio = self.scene.options.min_dead_ratio.clamp(0.0, 1.0);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                clippy::cast_precision_loss,
-                reason = "a share of a time span in milliseconds"
-            )]
-            let part = ((max - min.min(max)) as f64 * ratio) as u64;
-            min.saturating_add(part).saturating_add(ttl_ms).saturating_add(self.retention_ms + 1)
-        });
-        let both = [at, expires];
-        both.into_iter().flatten().filter(|at| *at > self.scene.now_ms).min()
+        let ratio = self.scene.options.min_dead_ratio;
+        let expires = self.life_spans(entry).filter_map(|span| span.reaches(ratio));
+        let expires = expires.map(|at| at.saturating_add(self.retention_ms));
+        expires.chain(at).filter(|at| *at > self.scene.now_ms).min()
     }
 
     fn asked(&self, group: Group<'a>, kind: CompactionKind) -> Vec<Plan> {
@@ -339,6 +338,52 @@ impl<'a> Cut<'a> {
         plans.extend(bins.filter_map(|bin| self.plan(self.rewrite(level, target), &bin)));
         plans
     }
+}
+
+/// Between what times rows of a segment expire, milliseconds since the epoch, evenly as far as anybody
+/// knows.
+#[derive(Clone, Copy, Debug)]
+struct LifeSpan {
+    first_ms: u64,
+    last_ms: u64,
+    /// The share of rows that expire at all.
+    share: f64,
+}
+
+impl LifeSpan {
+    /// The share of rows that have expired by `at_ms`.
+    fn expired(&self, at_ms: u64) -> f64 {
+        if at_ms >= self.last_ms {
+            return self.share;
+        }
+        self.share * share(at_ms.saturating_sub(self.first_ms), self.last_ms - self.first_ms)
+    }
+
+    /// When `ratio` of the rows have expired.
+    fn reaches(&self, ratio: f64) -> Option<u64> {
+        if self.share < ratio || self.share <= 0.0 {
+            return None;
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            clippy::cast_precision_loss,
+            reason = "a share of a time span in milliseconds"
+        )]
+        let part =
+            ((self.last_ms - self.first_ms) as f64 * ratio.max(0.0) / self.share).ceil() as u64;
+        Some(self.first_ms.saturating_add(part))
+    }
+}
+
+/// Rows whose value in `field`, microseconds, is over; rows without one do not expire.
+fn by_field(entry: &SegmentEntry, field: FieldId) -> Option<LifeSpan> {
+    let stats = entry.stats.iter().find(|stats| stats.field_id == field)?;
+    let Some(ValueRange::Int { min, max }) = &stats.range else { return None };
+    let millis = |micros: i64| u64::try_from(micros).unwrap_or(0).div_ceil(1000);
+    let (first_ms, last_ms) = (millis(*min), millis(*max));
+    let share = share(stats.rows.saturating_sub(stats.nulls), stats.rows);
+    Some(LifeSpan { first_ms, last_ms: last_ms.max(first_ms), share })
 }
 
 /// Bytes of a segment that its live rows take, without indexes.

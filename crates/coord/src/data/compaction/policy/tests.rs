@@ -1,1 +1,344 @@
 //! What is worth compacting, seen from manifests made up here.
+
+use std::time::Duration;
+
+use milvus_format::FileMeta;
+use milvus_format::manifest::DeleteFile;
+use milvus_types::{
+    CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, FieldSchema,
+    FieldStats, KeyValue, Partition, Timestamp,
+};
+use proptest::prelude::*;
+
+use super::*;
+
+const NOW_MS: u64 = 1_000_000_000;
+const MIB: u64 = 1 << 20;
+const PARTITION: PartitionId = PartitionId(7);
+
+fn collection(properties: &[(&str, &str)], clustering_key: bool) -> Collection {
+    let fields = vec![FieldSchema {
+        id: FieldId(101),
+        name: "tag".to_owned(),
+        data_type: DataType::Int64,
+        is_clustering_key: clustering_key,
+        ..FieldSchema::default()
+    }];
+    Collection {
+        id: CollectionId(1),
+        db_id: DatabaseId(1),
+        db_name: "default".to_owned(),
+        name: "books".to_owned(),
+        schema: CollectionSchema { fields, ..CollectionSchema::default() },
+        partitions: vec![Partition {
+            id: PARTITION,
+            name: "_default".to_owned(),
+            create_ts: Timestamp::ZERO,
+        }],
+        vchannels: Vec::new(),
+        consistency_level: ConsistencyLevel::Strong,
+        properties: properties.iter().map(|(key, value)| KeyValue::new(*key, *value)).collect(),
+        create_ts: Timestamp::ZERO,
+        update_ts: Timestamp::ZERO,
+    }
+}
+
+/// A segment of `mib` MiB and a thousand rows, all written just now.
+fn segment(id: i64, mib: u64) -> SegmentEntry {
+    SegmentEntry {
+        id: SegmentId(id),
+        partition_id: PARTITION,
+        vchannel: VChannel::from_name("c_1v0"),
+        rows: 1000,
+        min_ts: Timestamp::new(NOW_MS - 1000, 0),
+        max_ts: Timestamp::new(NOW_MS, 0),
+        columns: FileMeta { bytes: mib * MIB, ..FileMeta::default() },
+        key_index: FileMeta::default(),
+        delete_files: Vec::new(),
+        indexes: Vec::new(),
+        deleted_rows: 0,
+        schema_version: 0,
+        level: SegmentLevel::L1,
+        stats: Vec::new(),
+    }
+}
+
+/// `rows` more of it died `age_ms` ago, which one more file says.
+fn dead(mut segment: SegmentEntry, rows: u64, age_ms: u64) -> SegmentEntry {
+    let max_ts = Timestamp::new(NOW_MS - age_ms, 0);
+    segment.delete_files.push(DeleteFile { file: FileMeta::default(), rows, max_ts });
+    segment.deleted_rows += rows;
+    segment
+}
+
+fn manifest(segments: Vec<SegmentEntry>) -> Manifest {
+    Manifest { version: 1, segments, ..Manifest::empty(CollectionId(1)) }
+}
+
+fn decide(collection: &Collection, segments: Vec<SegmentEntry>, now_ms: u64) -> Next {
+    let (options, excluded) = (CompactionOptions::default(), HashSet::new());
+    let manifest = &manifest(segments);
+    next(Scene { collection, manifest, options: &options, now_ms, excluded: &excluded })
+}
+
+fn plain(segments: Vec<SegmentEntry>) -> Next {
+    decide(&collection(&[], false), segments, NOW_MS)
+}
+
+/// The inputs and the level of a rewrite; fails on anything else.
+fn rewritten(next: Next) -> (Vec<i64>, SegmentLevel) {
+    match next {
+        Next::Do(Plan { inputs, action: Action::Rewrite { level, .. }, .. }) => {
+            (inputs.iter().map(|id| id.0).collect(), level)
+        }
+        other => panic!("no rewrite: {other:?}"),
+    }
+}
+
+fn asked(collection: &Collection, segments: Vec<SegmentEntry>, kind: CompactionKind) -> Vec<Plan> {
+    let (options, excluded) = (CompactionOptions::default(), HashSet::new());
+    let manifest = &manifest(segments);
+    let request = CompactCollection {
+        collection_id: CollectionId(1),
+        kind,
+        partition_id: None,
+        vchannel: None,
+        segments: Vec::new(),
+    };
+    let options = &options;
+    manual(Scene { collection, manifest, options, now_ms: NOW_MS, excluded: &excluded }, &request)
+}
+
+fn inputs(plans: &[Plan]) -> Vec<Vec<i64>> {
+    plans.iter().map(|plan| plan.inputs.iter().map(|id| id.0).collect()).collect()
+}
+
+#[test]
+fn a_fifth_of_dead_rows_is_worth_a_rewrite_and_less_is_not() {
+    let old = 61_000;
+    assert_eq!(plain(vec![dead(segment(1, 600), 199, old)]), Next::Nothing);
+    let segments = vec![dead(segment(1, 600), 200, old), segment(2, 600)];
+    assert_eq!(rewritten(plain(segments)), (vec![1], SegmentLevel::L1));
+}
+
+#[test]
+fn the_deadest_go_first_and_several_as_one_where_they_fit() {
+    let segments = vec![
+        dead(segment(1, 1000), 250, 61_000),
+        dead(segment(2, 1000), 900, 61_000),
+        dead(segment(3, 1000), 300, 61_000),
+        dead(segment(4, 1000), 800, 61_000),
+    ];
+    // 100 MiB live, 200, then 700; another 750 are too many.
+    assert_eq!(rewritten(plain(segments)).0, [2, 4, 3]);
+}
+
+#[test]
+fn rows_dead_for_less_than_the_retention_are_waited_for() {
+    let segments = vec![dead(dead(segment(1, 600), 100, 90_000), 100, 20_000)];
+    assert_eq!(plain(segments.clone()), Next::At(NOW_MS + 40_001));
+    let later = decide(&collection(&[], false), segments, NOW_MS + 40_001);
+    assert_eq!(rewritten(later).0, [1]);
+}
+
+#[test]
+fn segments_of_dead_rows_only_leave_without_being_read() {
+    let segments = vec![dead(segment(1, 600), 1000, 61_000), segment(2, 600)];
+    let Next::Do(plan) = plain(segments) else { panic!("no plan") };
+    assert_eq!((plan.action, plan.inputs), (Action::Drop, vec![SegmentId(1)]));
+    let young = vec![dead(segment(1, 600), 1000, 59_000)];
+    assert_eq!(plain(young), Next::At(NOW_MS + 1001));
+}
+
+#[test]
+fn more_than_sixteen_delete_files_are_folded() {
+    let with_files = |count| (0..count).fold(segment(1, 600), |entry, _| dead(entry, 1, 61_000));
+    assert_eq!(plain(vec![with_files(16)]), Next::Nothing);
+    let Next::Do(plan) = plain(vec![with_files(17)]) else { panic!("no plan") };
+    assert_eq!(plan.action, Action::Fold);
+}
+
+#[test]
+fn four_segments_of_about_one_size_are_merged_with_all_smaller_ones() {
+    let three = vec![segment(1, 20), segment(2, 25), segment(3, 30), segment(9, 2)];
+    assert_eq!(plain(three.clone()), Next::Nothing);
+    let mut four = three;
+    four.push(segment(4, 17));
+    assert_eq!(rewritten(plain(four.clone())).0, [9, 1, 2, 3, 4]);
+    four.push(segment(5, 700));
+    assert_eq!(rewritten(plain(four)).0, [9, 1, 2, 3, 4], "a full one is left alone");
+    let apart = vec![segment(1, 1), segment(2, 5), segment(3, 20), segment(4, 80)];
+    assert_eq!(plain(apart), Next::Nothing, "of four sizes");
+}
+
+#[test]
+fn clustered_segments_are_not_merged_with_others_and_stay_clustered() {
+    let clustered = |id, mib| SegmentEntry { level: SegmentLevel::L2, ..segment(id, mib) };
+    let collection = collection(&[], true);
+    let segments = (1..=4).map(|id| clustered(id, 20)).collect();
+    assert_eq!(decide(&collection, segments, NOW_MS), Next::Nothing);
+    let segments = vec![dead(clustered(1, 20), 300, 61_000), dead(segment(2, 20), 250, 61_000)];
+    let Next::Do(plan) = decide(&collection, segments, NOW_MS) else { panic!("no plan") };
+    assert_eq!(plan.inputs, [SegmentId(1)]);
+    let Action::Rewrite { order, level, .. } = plan.action else { panic!("no rewrite") };
+    assert_eq!((order, level), (RowOrder::Field(FieldId(101)), SegmentLevel::L2));
+}
+
+#[test]
+fn expired_segments_leave_and_half_expired_ones_are_rewritten_in_time() {
+    let ttl = collection(&[("collection.ttl.seconds", "3600")], false);
+    let at = |min_age_s: u64, max_age_s: u64| SegmentEntry {
+        min_ts: Timestamp::new(NOW_MS - max_age_s * 1000, 0),
+        max_ts: Timestamp::new(NOW_MS - min_age_s * 1000, 0),
+        ..segment(1, 600)
+    };
+    let Next::Do(plan) = decide(&ttl, vec![at(3700, 4000)], NOW_MS) else { panic!("no plan") };
+    assert_eq!(plan.action, Action::Drop);
+    assert_eq!(rewritten(decide(&ttl, vec![at(3000, 4000)], NOW_MS)).0, [1]);
+    // A fifth of what was written between 1000 and 2000 seconds ago expires in 1800 seconds.
+    let Next::At(wake) = decide(&ttl, vec![at(1000, 2000)], NOW_MS) else { panic!("no timer") };
+    assert_eq!(wake, NOW_MS + (3600 - 1800) * 1000 + 60_001);
+    assert_eq!(decide(&ttl, vec![at(1000, 2000)], wake - 1), Next::At(wake));
+    assert_eq!(rewritten(decide(&ttl, vec![at(1000, 2000)], wake)).0, [1]);
+}
+
+#[test]
+fn rows_expire_by_their_field_too_and_rows_without_a_value_do_not() {
+    let ttl = collection(&[("ttl_field", "tag")], false);
+    let micros = |age_s: i64| i64::try_from(NOW_MS).unwrap() * 1000 - age_s * 1_000_000;
+    let expiring = |first: i64, last: i64, nulls: u64| {
+        let range = Some(ValueRange::Int { min: micros(first), max: micros(last) });
+        let stats = FieldStats { field_id: FieldId(101), rows: 1000, nulls, range };
+        SegmentEntry { stats: vec![stats], ..segment(1, 600) }
+    };
+    let Next::Do(plan) = decide(&ttl, vec![expiring(90, 61, 0)], NOW_MS) else { panic!("none") };
+    assert_eq!(plan.action, Action::Drop);
+    assert_eq!(rewritten(decide(&ttl, vec![expiring(90, 61, 500)], NOW_MS)).0, [1]);
+    assert_eq!(decide(&ttl, vec![expiring(90, 61, 900)], NOW_MS), Next::Nothing);
+    // Of the rows that expire within the next hundred seconds, a fifth does so in twenty.
+    let Next::At(wake) = decide(&ttl, vec![expiring(0, -100, 0)], NOW_MS) else { panic!("none") };
+    assert_eq!(wake, NOW_MS + 80_000);
+    assert_eq!(rewritten(decide(&ttl, vec![expiring(0, -100, 0)], wake)).0, [1]);
+}
+
+#[test]
+fn a_segment_that_must_not_be_touched_is_left_out() {
+    let (options, collection) = (CompactionOptions::default(), collection(&[], false));
+    let manifest = &manifest((1..=5).map(|id| segment(id, 20)).collect());
+    let excluded = HashSet::from([SegmentId(3)]);
+    let scene = Scene {
+        collection: &collection,
+        manifest,
+        options: &options,
+        now_ms: NOW_MS,
+        excluded: &excluded,
+    };
+    assert_eq!(rewritten(next(scene)).0, [1, 2, 4, 5]);
+}
+
+#[test]
+fn a_partition_that_was_dropped_is_left_alone() {
+    let gone = |id| SegmentEntry { partition_id: PartitionId(8), ..segment(id, 1) };
+    assert_eq!(plain((1..=9).map(gone).collect()), Next::Nothing);
+}
+
+#[test]
+fn by_hand_everything_small_is_packed_and_everything_dead_goes() {
+    let plain = collection(&[], false);
+    let segments = vec![
+        segment(1, 600),
+        segment(2, 300),
+        dead(segment(3, 1000), 1, 6000),
+        segment(4, 500),
+        segment(5, 100),
+        dead(segment(6, 50), 1000, 6000),
+    ];
+    let plans = asked(&plain, segments, CompactionKind::Merge);
+    assert_eq!(plans[0].action, Action::Drop);
+    assert_eq!(inputs(&plans), [vec![6], vec![3], vec![1, 2, 5]]);
+    assert!(asked(&plain, vec![segment(1, 10)], CompactionKind::Merge).is_empty());
+    let young = vec![dead(segment(1, 10), 1, 4000)];
+    assert!(asked(&plain, young, CompactionKind::Merge).is_empty());
+}
+
+#[test]
+fn a_target_size_packs_full_segments_too() {
+    let plain = collection(&[], false);
+    let segments: Vec<_> = (1..=5).map(|id| segment(id, 900)).collect();
+    let force = |target_mib| CompactionKind::Force { target_mib };
+    assert_eq!(inputs(&asked(&plain, segments.clone(), force(2048))), [vec![1, 2], vec![3, 4]]);
+    let all = asked(&plain, segments, force(u64::MAX));
+    assert_eq!(inputs(&all), [vec![1, 2, 3, 4, 5]]);
+}
+
+#[test]
+fn clustering_needs_a_key_and_is_done_once() {
+    let kind = CompactionKind::Clustering;
+    let segments = vec![segment(1, 900), segment(2, 900)];
+    assert!(asked(&collection(&[], false), segments.clone(), kind).is_empty());
+    let keyed = collection(&[], true);
+    let plans = asked(&keyed, segments.clone(), kind);
+    assert_eq!(inputs(&plans), [vec![1, 2]]);
+    let done = segments.into_iter().map(|s| SegmentEntry { level: SegmentLevel::L2, ..s });
+    assert!(asked(&keyed, done.collect(), kind).is_empty());
+}
+
+#[test]
+fn rows_dead_when_it_is_asked_for_are_old_enough_once_it_begins() {
+    let options = CompactionOptions {
+        manual_retention: Duration::from_secs(5),
+        ..CompactionOptions::default()
+    };
+    let segments = manifest(vec![dead(segment(1, 1), 5, 0)]);
+    assert_eq!(manual_ready_ms(&segments, &options), NOW_MS + 5000);
+}
+
+/// Works off `segments` as the plans say, each rewrite freeing what it may; how many plans it took.
+fn worked_off(
+    collection: &Collection,
+    mut segments: Vec<SegmentEntry>,
+) -> (usize, Vec<SegmentEntry>) {
+    let mut new_id = 10_000;
+    for done in 0..1000 {
+        let Next::Do(plan) = decide(collection, segments.clone(), NOW_MS) else {
+            return (done, segments);
+        };
+        let (inputs, mut left): (Vec<_>, Vec<_>) =
+            segments.into_iter().partition(|entry| plan.inputs.contains(&entry.id));
+        assert_eq!(inputs.len(), plan.inputs.len(), "inputs that are not there, or one twice");
+        match plan.action {
+            Action::Drop => {}
+            Action::Fold => left.extend(inputs.into_iter().map(|entry| {
+                let rows = entry.deleted_rows;
+                dead(SegmentEntry { delete_files: Vec::new(), deleted_rows: 0, ..entry }, rows, 0)
+            })),
+            Action::Rewrite { level, .. } => {
+                let bytes: u64 = inputs.iter().map(live_bytes).sum();
+                new_id += 1;
+                let columns = FileMeta { bytes: bytes.max(1), ..FileMeta::default() };
+                let of_level = inputs.iter().all(|entry| entry.level == level);
+                assert!(of_level, "levels are not mixed");
+                left.push(SegmentEntry { columns, level, ..segment(new_id, 0) });
+            }
+        }
+        segments = left;
+    }
+    panic!("it does not come to an end")
+}
+
+proptest! {
+    #[test]
+    fn any_manifest_is_worked_off_and_leaves_few_small_segments(
+        sizes in prop::collection::vec((1_u64..1200, 0_u64..=1000, 0_u64..120_000), 0..60)
+    ) {
+        let segments = (1..).zip(&sizes).map(|(id, (mib, rows, age))| {
+            if *rows == 0 { segment(id, *mib) } else { dead(segment(id, *mib), *rows, *age) }
+        });
+        let segments: Vec<_> = segments.collect();
+        let before = segments.len();
+        let (plans, left) = worked_off(&collection(&[], false), segments);
+        prop_assert!(plans <= 2 * before);
+        let small = left.iter().filter(|entry| live_bytes(entry) < 512 * MIB).count();
+        prop_assert!(small <= 3 * 8, "{small} small segments of {}", left.len());
+    }
+}
