@@ -61,8 +61,9 @@ pub(crate) fn estimate_bytes(task: &CompactSegments) -> u64 {
     let rows = sum(&|segment| segment.rows);
     let deletes = sum(&|segment| segment.delete_files.iter().map(|file| file.rows).sum());
     let schema = &task.collection.schema;
-    // Order, place and move of each row; its key in the column, beside its row, and in the index.
-    let fixed = rows.saturating_mul(4 + 8 + 8 + 4 + 8 + 24 + 12);
+    // Order, place and move of each row; what it is ordered by; its key in the column, beside its row,
+    // and in the index.
+    let fixed = rows.saturating_mul(4 + 8 + 8 + 8 + 8 + 24 + 12);
     let texts = match schema.pk_type() {
         milvus_types::PkType::Int64 => 0,
         milvus_types::PkType::VarChar => 3 * sum(&|segment| segment.key_index.bytes),

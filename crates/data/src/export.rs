@@ -36,6 +36,7 @@ use parquet::schema::types::ColumnPath;
 use crate::input::{Input, InputBytes, InputError, Place};
 use crate::rows::{Cancel, Rows};
 
+const WHAT: &str = "Parquet file";
 /// A row group ends at about so many bytes.
 const GROUP_BYTES: usize = 64 << 20;
 
@@ -132,8 +133,10 @@ impl Export {
         let rows = Rows::new(&self.schema, inputs, &places, Cancel(&never));
         let schema = Arc::clone(rows.schema());
         let mut writer = ArrowWriter::try_new(out, Arc::clone(&schema), Some(properties(&schema)))?;
-        for batch in rows.batches() {
-            writer.write(&batch?)?;
+        for range in rows.batches() {
+            let batch = RecordBatch::try_new(Arc::clone(&schema), rows.gather(range)?);
+            let batch = batch.map_err(|source| EncodeError::Arrow { what: WHAT, source })?;
+            writer.write(&batch)?;
         }
         writer.close()?;
         Ok(places.len() as u64)
@@ -174,17 +177,4 @@ fn properties(schema: &SchemaRef) -> WriterProperties {
             .set_column_statistics_enabled(path, EnabledStatistics::None);
     }
     properties.build()
-}
-
-impl Rows<'_> {
-    /// All columns of the rows, a batch at a time.
-    fn batches(&self) -> impl Iterator<Item = Result<RecordBatch, ExportError>> {
-        let places = self.places();
-        let step = self.batch_rows();
-        (0..places.len()).step_by(step).map(move |start| {
-            let columns = self.gather(start..places.len().min(start + step))?;
-            let batch = RecordBatch::try_new(Arc::clone(self.schema()), columns);
-            batch.map_err(|source| EncodeError::Arrow { what: "Parquet file", source }.into())
-        })
-    }
 }

@@ -20,6 +20,7 @@ mod output;
 mod progress;
 mod rows;
 mod service;
+mod sizes;
 
 pub use progress::BuildStatus;
 pub use service::{DataOptions, DataService};

@@ -14,6 +14,7 @@ use milvus_segment::{SegmentSchema, gather};
 use milvus_types::PrimaryKeys;
 
 use crate::input::{Input, InputColumn, Place};
+use crate::sizes::Sizes;
 
 /// About how many bytes of one column are gathered at once.
 pub(crate) const PIECE_BYTES: u64 = 4 << 20;
@@ -42,11 +43,11 @@ pub(crate) struct Rows<'a> {
 
 /// A column of all inputs.
 #[derive(Clone)]
-pub(crate) struct Column {
+struct Column {
     /// The values of each input.
     inputs: Vec<InputColumn>,
     arrays: Vec<ArrayRef>,
-    piece_rows: usize,
+    sizes: Sizes,
     has_no_nulls: bool,
 }
 
@@ -54,18 +55,9 @@ impl Column {
     fn new(inputs: Vec<InputColumn>) -> Self {
         let arrays: Vec<ArrayRef> =
             inputs.iter().map(|column| Arc::clone(column.array())).collect();
-        let rows: usize = arrays.iter().map(|array| array.len()).sum();
-        let size = |array: &ArrayRef| array.to_data().get_slice_memory_size().unwrap_or(0);
-        let bytes: usize = arrays.iter().map(size).sum();
-        let width = bytes.checked_div(rows).unwrap_or(0).max(1);
-        let piece = usize::try_from(PIECE_BYTES).unwrap_or(usize::MAX) / width;
         let has_no_nulls = arrays.iter().all(|array| array.null_count() == 0);
-        Self { inputs, arrays, piece_rows: piece.clamp(64, PIECE_ROWS), has_no_nulls }
-    }
-
-    /// The values of each input.
-    pub(crate) fn inputs(&self) -> &[InputColumn] {
-        &self.inputs
+        let sizes = Sizes::new(&inputs);
+        Self { inputs, arrays, sizes, has_no_nulls }
     }
 
     fn gather(&self, places: &[Place]) -> Result<ArrayRef, EncodeError> {
@@ -124,15 +116,24 @@ impl<'a> Rows<'a> {
         self.places
     }
 
-    /// The columns, the timestamps last.
-    pub(crate) fn columns(&self) -> &[Column] {
-        &self.columns
+    /// How many columns there are, that of the timestamps included.
+    pub(crate) fn columns(&self) -> usize {
+        self.columns.len()
     }
 
-    /// How many rows are in memory at once where all columns are.
-    pub(crate) fn batch_rows(&self) -> usize {
-        let columns = self.columns.iter().map(|column| column.piece_rows);
-        columns.min().unwrap_or(PIECE_ROWS)
+    /// Bytes of the row at `place` in all columns.
+    pub(crate) fn bytes(&self, place: Place) -> u64 {
+        self.columns.iter().map(|column| column.sizes.bytes(place)).sum()
+    }
+
+    /// Bytes of text or elements of the row at `place` in a column.
+    pub(crate) fn units(&self, column: usize, place: Place) -> u64 {
+        self.columns.get(column).map_or(0, |column| column.sizes.units(place))
+    }
+
+    /// Ranges of rows of which all columns together are small enough to be in memory.
+    pub(crate) fn batches(&self) -> impl Iterator<Item = Range<usize>> {
+        pieces(self.places, |place| self.bytes(place))
     }
 
     /// All columns of some of the rows, without the timestamps.
@@ -160,15 +161,60 @@ impl RowSource for Rows<'_> {
 
     fn pieces(&self, column: usize, take: TakePiece<'_>) -> Result<(), EncodeError> {
         let Some(column) = self.columns.get(column) else { return Ok(()) };
-        self.places.chunks(column.piece_rows).try_for_each(|places| {
+        pieces(self.places, |place| column.sizes.bytes(place)).try_for_each(|rows| {
             if self.cancel.is_raised() {
                 return Err(EncodeError::Cancelled { what: WHAT });
             }
-            take(&column.gather(places)?)
+            take(&column.gather(self.places.get(rows).unwrap_or_default())?)
         })
     }
 
     fn has_no_nulls(&self, column: usize) -> bool {
         self.columns.get(column).is_some_and(|column| column.has_no_nulls)
+    }
+}
+
+/// Cuts `places` into ranges of about [`PIECE_BYTES`], as `bytes` says of each row; a larger row is a
+/// range of its own.
+fn pieces<'a>(
+    places: &'a [Place],
+    bytes: impl Fn(Place) -> u64 + 'a,
+) -> impl Iterator<Item = Range<usize>> + 'a {
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let rest = places.get(start..).filter(|rest| !rest.is_empty())?;
+        let mut taken = 0;
+        let fits = |place: &&Place| {
+            taken += bytes(**place);
+            taken <= PIECE_BYTES
+        };
+        let rows = rest.iter().take(PIECE_ROWS).take_while(fits).count().max(1);
+        start += rows;
+        Some(start - rows..start)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_are_bounded_however_unequal_rows_are() {
+        let places: Vec<Place> = (0..200_000).map(|row| Place { input: 0, row }).collect();
+        let bytes = |place: Place| match place.row {
+            1000..1010 => PIECE_BYTES / 2,
+            1010..1012 => PIECE_BYTES * 2,
+            _ => 40,
+        };
+        let mut end = 0;
+        for piece in pieces(&places, bytes) {
+            assert_eq!(piece.start, end, "nothing is left out");
+            end = piece.end;
+            let sum: u64 = places[piece.clone()].iter().map(|place| bytes(*place)).sum();
+            assert!(sum <= PIECE_BYTES || piece.len() == 1, "{piece:?} has {sum} bytes");
+            assert!((1..=PIECE_ROWS).contains(&piece.len()));
+        }
+        assert_eq!(end, places.len());
+        assert_eq!(pieces(&[], bytes).count(), 0);
     }
 }

@@ -7,3 +7,4 @@ mod compact;
 mod export;
 mod faults;
 mod fixture;
+mod hooked;
