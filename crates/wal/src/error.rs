@@ -267,6 +267,16 @@ pub enum ReadError {
         /// The end.
         end: Position,
     },
+    /// A newer owner took the channel and merged or gave up what this one knows of.
+    #[error("channel {channel} of term {term} was taken over by term {by}, which is to be asked")]
+    Fenced {
+        /// The channel.
+        channel: String,
+        /// The term of this handle.
+        term: u64,
+        /// The term of the new owner.
+        by: u64,
+    },
     /// The record is damaged, or the position is not one of a record.
     #[error(transparent)]
     Damaged(#[from] WalDamaged),
@@ -285,6 +295,7 @@ impl Coded for ReadError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Trimmed { .. } | Self::BeyondEnd { .. } => ErrorCode::IoInvalidRange,
+            Self::Fenced { .. } => ErrorCode::ChannelNotAvailable,
             Self::Damaged(_) => ErrorCode::DataIntegrity,
             Self::Io(_) => ErrorCode::IoFailed,
             Self::Store(failed) => failed.code(),

@@ -10,6 +10,7 @@
 
 mod channel_name;
 pub mod error;
+mod failpoints;
 pub mod local;
 mod log;
 pub mod object;
@@ -21,6 +22,7 @@ pub use error::{
     AppendError, IoFailed, OpenError, ReadError, RemoveError, StoreFailed, TruncateError,
     WalDamaged,
 };
+pub use failpoints::FAILPOINTS;
 pub use local::{LocalWal, LocalWalOptions};
 pub use log::{
     AppendFuture, Appended, ChannelStats, LogChannel, Position, Record, RecordReader, Wal, read_all,

@@ -11,7 +11,8 @@
 //! What every backend promises, and [`testing`](crate::testing) checks:
 //!
 //! 1. **Durable.** When an append resolves with `Ok`, its record survives the end of the process and
-//!    of power. An append that failed, or was never awaited, may or may not be found later.
+//!    of power. An append that failed, or was never awaited, may or may not be found later, unless its
+//!    error says that it is not in the log; it is never found twice.
 //! 2. **In order.** Records lie in the log in the order of the calls of `append`, each exactly as it
 //!    was written or, if its bytes were damaged since, reported as [`WalDamaged`](crate::WalDamaged).
 //! 3. **Readable** from the trim point, or from any position that an append or a record gave, up to
@@ -20,7 +21,32 @@
 //!    some of them; it never touches one at or after it. Repeating it changes nothing.
 //! 5. **Fenced.** Opening a channel with a higher term ends the older handle: its next append fails,
 //!    and what it had not yet written is not written any more. A lower term than the log has seen is
-//!    refused. A term counts as seen by the log from its first record on.
+//!    refused. A term counts as seen by the log from its first record on, or earlier.
+//! 6. **Whole.** What is found after a crash, or after damage, is the longest prefix of the log that is
+//!    sound. If an acknowledged record is missing from it, opening or reading says so and names the file
+//!    or object and the byte; the one exception is the end of a log in files, where records that were cut
+//!    off look like a write that was cut short.
+//! 7. **Self-healing.** When the disk or the store fails, appends fail with an error that says which; when
+//!    it works again, so does the open channel. No restart is needed.
+//!
+//! ```text
+//!                     append
+//!                       |
+//!                     queued ---- closed, fenced, refused ------> not in the log
+//!                       |
+//!                    written ---- the new owner's comes first --> not in the log
+//!                    /     \
+//!             durable       no answer, sync failed, crash ------> in doubt: found once, or never
+//!                |
+//!           acknowledged ---- until it is given up -------------> found
+//! ```
+//!
+//! | | `rocksmq` ([`LocalWal`](crate::LocalWal)) | `woodpecker` ([`ObjectWal`](crate::ObjectWal)) |
+//! |---|---|---|
+//! | a batch is | written to a file, then synced | one object, put if nothing has its name |
+//! | owners in other processes | are kept out by a lock | are fenced by claims |
+//! | positions count | bytes of records | records |
+//! | truncation frees | whole files | whole objects |
 //!
 //! Positions only compare within one channel. They grow, and are not dense.
 

@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -23,16 +24,24 @@ struct Directory {
     before: Mutex<Files>,
     /// Whether a crash is one of the machine.
     loses_power: bool,
+    /// The process that runs.
+    running: Mutex<Weak<LocalWal>>,
 }
 
 impl Directory {
     fn new(options: LocalWalOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, options, before: Mutex::default(), loses_power: false }
+        Self {
+            dir,
+            options,
+            before: Mutex::default(),
+            loses_power: false,
+            running: Mutex::default(),
+        }
     }
 
     /// Opens the log; handles dropped unclosed may hold the directory for another moment.
-    async fn open_log(&self) -> Arc<dyn Wal> {
+    async fn open_log(&self) -> Arc<LocalWal> {
         loop {
             match LocalWal::open(self.dir.path(), self.options).await {
                 Ok(wal) => return Arc::new(wal),
@@ -107,6 +116,7 @@ impl World for Directory {
     async fn start(&self) -> Arc<dyn Wal> {
         let wal = self.open_log().await;
         *self.before.lock() = self.load_files();
+        *self.running.lock() = Arc::downgrade(&wal);
         wal
     }
 
@@ -120,7 +130,18 @@ impl World for Directory {
         }
     }
 
-    fn disturb(&self, _on: bool) {}
+    /// Syncs of the channels that are open fail, or no longer.
+    fn disturb(&self, on: bool) {
+        let Some(wal) = self.running.lock().upgrade() else {
+            return;
+        };
+        for slot in wal.channels.lock().values() {
+            let owner = slot.try_lock().ok().and_then(|slot| slot.owner.upgrade());
+            if let Some(owner) = owner {
+                owner.broken_disk.store(on, Ordering::Relaxed);
+            }
+        }
+    }
 
     fn has_many(&self) -> bool {
         false

@@ -411,6 +411,25 @@ async fn a_sync_that_fails_fails_its_batch_and_the_channel_goes_on_when_the_disk
     }
 }
 
+/// Found by the model: the mark behind the last durable record is cut off too, and what is written next
+/// goes in its place.
+#[tokio::test]
+async fn after_a_failed_sync_records_lie_where_they_say() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = LocalWal::open(dir.path(), options(1 << 20)).await.unwrap();
+    let channel = Wal::open(&wal, CHANNEL, 1).await.unwrap();
+    channel.append(vec![Bytes::from_static(b"one")]).await.unwrap();
+    let shared = wal.slot(CHANNEL).lock().await.owner.upgrade().unwrap();
+    shared.quiesce().await;
+    shared.broken_disk.store(true, std::sync::atomic::Ordering::Relaxed);
+    channel.append(vec![Bytes::from_static(b"lost")]).await.unwrap_err();
+    shared.broken_disk.store(false, std::sync::atomic::Ordering::Relaxed);
+    let two = channel.append(vec![Bytes::from_static(b"two")]).await.unwrap();
+    let found = read_all(&*channel, Position::START).await.unwrap();
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[1].position, found[1].next), (two.position, two.next));
+}
+
 #[tokio::test]
 async fn a_log_from_before_beginnings_were_marked_opens_and_is_marked() {
     let dir = tempfile::tempdir().unwrap();

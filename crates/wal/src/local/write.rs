@@ -151,13 +151,14 @@ impl Writer {
     /// Writes `batch` behind the tail and makes it durable.
     fn write(&mut self, shared: &Shared, batch: &[Pending]) -> Result<Vec<Appended>, WriteFailure> {
         self.batches += 1;
+        // First, for it may move the tail back.
+        self.ready_file(shared)?;
         let (headers, places, end) = self.lay_out(shared, batch);
         if let PlantedBug::AcknowledgeUnwritten { one_in } = shared.options.planted_bug
             && self.batches.is_multiple_of(one_in)
         {
             return Ok(places);
         }
-        self.ready_file(shared)?;
         let open = self.file.as_mut().ok_or_else(|| no_file(shared))?;
         let offset = FILE_HEADER as u64 + (self.tail - open.base);
         if let Err(error) = write_all(&mut open.file, offset, &slices(&headers, batch)) {
@@ -167,12 +168,14 @@ impl Writer {
                 Err(_) => WriteFailure::Unknown(error),
             });
         }
+        milvus_base::failpoint::hit("wal.local.before-sync");
         if shared.options.planted_bug != PlantedBug::SkipSync {
             sync(shared, open)?;
             if open.fresh {
                 sync_dir(&shared.dir).map_err(WriteFailure::Unknown)?;
             }
         }
+        milvus_base::failpoint::hit("wal.local.after-sync");
         let bytes = end - self.tail;
         let begun = std::mem::take(&mut open.fresh).then_some(open.base);
         self.tail = end;
@@ -255,6 +258,7 @@ impl Writer {
         if let Some(open) = &self.file {
             // Its last mark, which nobody waited for, must not be lost once a file follows.
             sync(shared, open)?;
+            self.synced = self.tail;
         }
         let taken_back = WriteFailure::TakenBack;
         if self.last_base.is_none() {
@@ -274,6 +278,7 @@ impl Writer {
         let file = begun.map_err(|e| taken_back(IoFailed::new("create", &path, e)))?;
         self.file = Some(Open { file, path, base: self.tail, fresh: true });
         self.last_base = Some(self.tail);
+        milvus_base::failpoint::hit("wal.local.after-begin");
         Ok(())
     }
 

@@ -15,8 +15,8 @@
 //! - A position is a number of records and claims in the channel's life. `first` is that of the block
 //!   and names the object that it was put as; the block takes `count` positions, and the next block
 //!   begins behind them.
-//! - `log` is drawn when a channel is made, so that what is left of a removed channel is told from the
-//!   records of one that has its name since.
+//! - `log` is drawn when a channel is made and is part of its objects' names, so that what is left of, or
+//!   still under way to, a removed channel is told from the records of one that has its name since.
 //! - `end` is the position after the last record before this block: an owner learns from a claim where
 //!   the records end. `id` is drawn for each block; who does not know whether its put arrived compares it.
 //! - `body` is the number of bytes behind the header. kind 0 is a batch of `count` records, one or more.

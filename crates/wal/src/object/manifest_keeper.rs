@@ -86,7 +86,7 @@ pub(super) async fn new_owner(shared: &Shared) -> Option<u64> {
 }
 
 /// The manifest that is there, which must be one of `shared`'s owner.
-async fn own(shared: &Shared) -> Result<(Manifest, ETag), KeepError> {
+pub(super) async fn own(shared: &Shared) -> Result<(Manifest, ETag), KeepError> {
     match load(&shared.remote).await {
         Ok(Some((found, _))) if found.owner != shared.owner => {
             Err(KeepError::Fenced { by: found.term })

@@ -88,7 +88,7 @@ async fn copy(shared: &Shared, inputs: &[Extent]) -> Result<Option<Extent>, Merg
     let remote = &shared.remote;
     let mut chunks: Vec<Bytes> = Vec::with_capacity(inputs.len());
     for input in inputs {
-        let path = remote.path(input);
+        let path = remote.path(shared.of, input);
         let bytes = match remote.retrying("get", &path, || remote.store.get(&path)).await {
             Ok(object) => object.bytes,
             Err(StoreError::NotFound { .. }) => return Ok(None),
@@ -103,7 +103,7 @@ async fn copy(shared: &Shared, inputs: &[Extent]) -> Result<Option<Extent>, Merg
     let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
     let kind = Kind::Merged(milvus_base::random::u64() | 1);
     let merged = Extent { first: first.first, end: last.end, bytes, kind };
-    let path = remote.path(&merged);
+    let path = remote.path(shared.of, &merged);
     milvus_base::failpoint::hit("wal.object.before-merged");
     let put = || remote.store.put(&path, chunks.clone().into());
     let put = remote.retrying("put", &path, put).await;

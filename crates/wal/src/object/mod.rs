@@ -3,8 +3,8 @@
 //!
 //! ```text
 //! {prefix}/by-dev-rootcoord-dml_0/manifest                         what `manifest.rs` draws
-//! {prefix}/by-dev-rootcoord-dml_0/{first}.batch                    a batch or a claim (`block.rs`)
-//! {prefix}/by-dev-rootcoord-dml_0/{first}-{end}-{number}.merged    several of them as one
+//! {prefix}/by-dev-rootcoord-dml_0/{log}/{first}.batch              a batch or a claim (`block.rs`)
+//! {prefix}/by-dev-rootcoord-dml_0/{log}/{first}-{end}-{number}.merged   several of them as one
 //! ```
 //!
 //! - **One name for each place.** A block's name is its first position, which follows from all blocks

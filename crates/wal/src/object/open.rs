@@ -5,8 +5,10 @@
 //! 2. From its `next` on, object after object is looked for by name, until one is not there: the tail. If
 //!    a list shows one behind it, the one that is not there was lost.
 //! 3. A claim is put at the tail. If another block is there by then, it belongs to the log, and the tail is
-//!    looked for again. Once the claim is there, no other owner of this or a lower term writes.
-//! 4. What a crash left behind is deleted.
+//!    looked for again. Once the claim is there, no older owner writes.
+//! 4. If the manifest is still this owner's, the channel is: nobody has trimmed or merged since step 1, so
+//!    the object that was not there never was.
+//! 5. What a crash left behind is deleted.
 
 use std::sync::Arc;
 
@@ -37,11 +39,12 @@ pub(super) async fn open(remote: Remote) -> Result<Arc<Shared>, OpenError> {
     };
     walk(&remote, of, &mut log).await?;
     let listed = list(&remote).await?;
-    check_nothing_lost(&remote, of, &mut log, &listed).await?;
+    check_nothing_lost(&remote, of, owner, &mut log, &listed).await?;
     milvus_base::failpoint::hit("wal.object.before-claim");
     claim(&remote, of, &mut log).await?;
     milvus_base::failpoint::hit("wal.object.after-claim");
-    let garbage = clean::garbage(&remote, &log, &listed);
+    check_still_owner(&remote, owner).await?;
+    let garbage = clean::garbage(&remote, of, &log, &listed);
     let shared = Arc::new(Shared::new(remote, of, owner, keeper, log));
     if garbage.is_empty() {
         merge::start_if_due(&shared);
@@ -94,6 +97,18 @@ async fn take_manifest(
     }
 }
 
+/// Refuses to go on if another owner has put a manifest.
+async fn check_still_owner(remote: &Remote, owner: UniqueId) -> Result<(), OpenError> {
+    match load(remote).await? {
+        Some((found, _)) if found.owner == owner => Ok(()),
+        found => Err(OpenError::StaleTerm {
+            channel: remote.channel.clone(),
+            got: remote.term,
+            current: found.map_or(u64::MAX, |(found, _)| found.term),
+        }),
+    }
+}
+
 /// The manifest of a channel that has none, which must then have nothing else either.
 async fn first_manifest(remote: &Remote, owner: UniqueId) -> Result<Manifest, OpenError> {
     let objects = list(remote).await?.len();
@@ -142,7 +157,7 @@ fn step_over(remote: &Remote, log: &mut Extents, header: &BlockHeader) -> Result
         BlockKind::Claim => Kind::Claim,
     };
     if !log.recent.is_empty() && header.end != log.end {
-        let path = remote.batch_path(header.first);
+        let path = remote.batch_path(header.of, header.first);
         let what = format!("records end at {} before it, want {}", header.end, log.end);
         return Err(damaged(&path, 0, what).into());
     }
@@ -163,11 +178,12 @@ async fn list(remote: &Remote) -> Result<Vec<Listed>, OpenError> {
 async fn check_nothing_lost(
     remote: &Remote,
     of: LogId,
+    owner: UniqueId,
     log: &mut Extents,
     listed: &[Listed],
 ) -> Result<(), OpenError> {
-    for listed in listed.iter().filter(|listed| listed.end.is_none()) {
-        if listed.first <= log.tail {
+    for listed in listed.iter().filter(|listed| listed.log == of.log) {
+        if listed.end.is_some() || listed.first <= log.tail {
             continue;
         }
         let head = |at| remote.head(of, at);
@@ -177,8 +193,9 @@ async fn check_nothing_lost(
             walk(remote, of, log).await?;
         }
         if !matches!(behind, Ok(None)) && listed.first >= log.tail {
+            check_still_owner(remote, owner).await?;
             let what = format!("the object is missing, but {} is there", listed.path);
-            return Err(damaged(&remote.batch_path(log.tail), 0, what).into());
+            return Err(damaged(&remote.batch_path(of, log.tail), 0, what).into());
         }
     }
     Ok(())

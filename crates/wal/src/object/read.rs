@@ -6,6 +6,7 @@ use milvus_storage::StoreError;
 
 use super::channel::Shared;
 use super::extents::Extent;
+use super::manifest_keeper::{KeepError, own};
 use super::remote::damaged;
 use super::scan::{Scanner, Step};
 use crate::error::ReadError;
@@ -37,7 +38,7 @@ impl ObjectReader {
                     let Some(extent) = self.locate()? else {
                         return Ok(None);
                     };
-                    let path = shared.remote.path(&extent);
+                    let path = shared.remote.path(shared.of, &extent);
                     let scanner = Scanner::new(path, shared.of, &extent, self.position);
                     (extent, &mut self.scanner.insert((extent, scanner)).1)
                 }
@@ -61,6 +62,11 @@ impl ObjectReader {
                     self.scanner = None;
                 }
                 Err(StoreError::NotFound { path }) => {
+                    if let Err(KeepError::Fenced { by }) = own(shared).await {
+                        shared.fence(by);
+                        let channel = shared.remote.channel.clone();
+                        return Err(ReadError::Fenced { channel, term: shared.remote.term, by });
+                    }
                     return Err(damaged(&path, 0, "the object is missing").into());
                 }
                 Err(error) => {
@@ -88,7 +94,7 @@ impl ObjectReader {
         }
         let found = log.find(self.position);
         let missing = || {
-            let path = self.shared.remote.batch_path(self.position);
+            let path = self.shared.remote.batch_path(self.shared.of, self.position);
             damaged(&path, 0, "no object of the log holds this position")
         };
         found.map(Some).ok_or_else(|| missing().into())

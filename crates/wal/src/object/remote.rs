@@ -68,15 +68,16 @@ impl Remote {
         format!("{}/manifest", self.dir)
     }
 
-    pub(super) fn batch_path(&self, first: u64) -> String {
-        format!("{}/{first:020}.batch", self.dir)
+    pub(super) fn batch_path(&self, of: LogId, first: u64) -> String {
+        format!("{}/{:016x}/{first:020}.batch", self.dir, of.log)
     }
 
-    pub(super) fn path(&self, extent: &Extent) -> String {
+    pub(super) fn path(&self, of: LogId, extent: &Extent) -> String {
+        let Extent { first, end, .. } = extent;
         match extent.kind {
-            Kind::Batch | Kind::Claim => self.batch_path(extent.first),
+            Kind::Batch | Kind::Claim => self.batch_path(of, *first),
             Kind::Merged(id) => {
-                format!("{}/{:020}-{:020}-{id:016x}.merged", self.dir, extent.first, extent.end)
+                format!("{}/{:016x}/{first:020}-{end:020}-{id:016x}.merged", self.dir, of.log)
             }
         }
     }
@@ -148,50 +149,18 @@ impl Remote {
         of: LogId,
         first: u64,
     ) -> Result<Option<BlockHeader>, HeadError> {
-        let path = self.batch_path(first);
+        let path = self.batch_path(of, first);
         let read = || self.store.get_range(&path, 0..BLOCK_HEADER as u64);
         let read = self.retrying("get", &path, read).await;
-        self.judge_head(of, first, &path, read).await
+        judge_head(of, first, &path, read)
     }
 
     /// What `head` gives, from one attempt.
     async fn head_once(&self, of: LogId, first: u64) -> Result<Option<BlockHeader>, HeadError> {
-        let path = self.batch_path(first);
+        let path = self.batch_path(of, first);
         let read = self.store.get_range(&path, 0..BLOCK_HEADER as u64);
         let read = self.timed("get", &path, read).await;
-        self.judge_head(of, first, &path, read).await
-    }
-
-    async fn judge_head(
-        &self,
-        of: LogId,
-        first: u64,
-        path: &str,
-        read: Result<Bytes, StoreError>,
-    ) -> Result<Option<BlockHeader>, HeadError> {
-        let bytes = match read {
-            Ok(bytes) => bytes,
-            Err(StoreError::NotFound { .. }) => return Ok(None),
-            Err(StoreError::InvalidRange { size, .. }) => {
-                let what =
-                    format!("the object has {size} bytes, a block has {BLOCK_HEADER} at least");
-                return Err(HeadError::Damaged(damaged(path, size, what)));
-            }
-            Err(error) => return Err(HeadError::Store(error)),
-        };
-        let header = BlockHeader::decode(&bytes).map_err(|flaw| match flaw {
-            Flaw::Newer(got) => HeadError::Newer { file: path.into(), got },
-            Flaw::Short(_) => HeadError::Damaged(damaged(path, 0, "the object has no block")),
-            Flaw::Bad(what) => HeadError::Damaged(damaged(path, 0, what)),
-        })?;
-        if header.of.channel == of.channel && header.of.log != of.log {
-            // The manifest that says which log this is was made when the other's was gone.
-            tracing::warn!(path, "deleting what is left of a log that was removed");
-            let deleted = self.timed("delete", path, self.store.delete(path)).await;
-            return deleted.map(|()| None).map_err(HeadError::Store);
-        }
-        header.check(of, first).map_err(|what| HeadError::Damaged(damaged(path, 0, what)))?;
-        Ok(Some(header))
+        judge_head(of, first, &path, read)
     }
 
     /// Puts `block`, whose header is `header`, under its name, and finds out whether it is there; tries
@@ -202,7 +171,7 @@ impl Remote {
         block: &Payload,
         give_up_after: Duration,
     ) -> Put {
-        let path = self.batch_path(header.first);
+        let path = self.batch_path(header.of, header.first);
         let deadline = self.options.clock.monotonic() + give_up_after;
         let mut failures = 0;
         loop {
@@ -255,6 +224,31 @@ impl HeadError {
             Self::Newer { file, got } => OpenError::NewerFormat { file, got, want: VERSION },
         }
     }
+}
+
+/// What became of reading the header of the block at `first`.
+fn judge_head(
+    of: LogId,
+    first: u64,
+    path: &str,
+    read: Result<Bytes, StoreError>,
+) -> Result<Option<BlockHeader>, HeadError> {
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => return Ok(None),
+        Err(StoreError::InvalidRange { size, .. }) => {
+            let what = format!("the object has {size} bytes, a block has {BLOCK_HEADER} at least");
+            return Err(HeadError::Damaged(damaged(path, size, what)));
+        }
+        Err(error) => return Err(HeadError::Store(error)),
+    };
+    let header = BlockHeader::decode(&bytes).map_err(|flaw| match flaw {
+        Flaw::Newer(got) => HeadError::Newer { file: path.into(), got },
+        Flaw::Short(_) => HeadError::Damaged(damaged(path, 0, "the object has no block")),
+        Flaw::Bad(what) => HeadError::Damaged(damaged(path, 0, what)),
+    })?;
+    header.check(of, first).map_err(|what| HeadError::Damaged(damaged(path, 0, what)))?;
+    Ok(Some(header))
 }
 
 /// Whether a store says why it will not take an object, and waiting does not help.

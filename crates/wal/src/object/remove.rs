@@ -54,7 +54,7 @@ pub(super) async fn finish(remote: &Remote, manifest: &Manifest) -> Result<(), S
     };
     let _ = walk(remote, manifest.of, &mut log).await;
     for extent in log.settled.iter().chain(log.recent.iter().rev()) {
-        let path = remote.path(extent);
+        let path = remote.path(manifest.of, extent);
         remote.retrying("delete", &path, || remote.store.delete(&path)).await?;
         milvus_base::failpoint::hit("wal.object.before-delete");
     }

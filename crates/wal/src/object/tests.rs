@@ -55,6 +55,14 @@ async fn texts(channel: &dyn LogChannel, from: Position) -> Vec<String> {
     records.iter().map(|r| String::from_utf8_lossy(&r.payload).into_owned()).collect()
 }
 
+/// The path of the one object whose name ends with `end`.
+async fn path_of(store: &Arc<dyn ObjectStore>, end: &str) -> String {
+    let mut found = paths(store).await;
+    found.retain(|path| path.ends_with(end));
+    assert_eq!(found.len(), 1, "{end}");
+    found.remove(0)
+}
+
 async fn paths(store: &Arc<dyn ObjectStore>) -> Vec<String> {
     store.list("log/").await.unwrap().into_iter().map(|meta| meta.path).collect()
 }

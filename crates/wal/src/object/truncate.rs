@@ -47,5 +47,5 @@ pub(super) async fn truncate(shared: &Arc<Shared>, before: Position) -> Result<(
 /// The paths of those `extents` that may be deleted: claims stay.
 pub(super) fn deletable(shared: &Shared, extents: &[Extent]) -> Vec<String> {
     let gone = extents.iter().filter(|extent| extent.kind != Kind::Claim);
-    gone.map(|extent| shared.remote.path(extent)).collect()
+    gone.map(|extent| shared.remote.path(shared.of, extent)).collect()
 }

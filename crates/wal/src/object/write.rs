@@ -19,7 +19,7 @@ use milvus_storage::{Payload, StoreError};
 use super::block::{BlockHeader, Kind as BlockKind, encode_record, record_bytes, unique_id};
 use super::channel::{Pending, Shared, fail};
 use super::extents::{Extent, Kind};
-use super::manifest_keeper::new_owner;
+use super::manifest_keeper::{KeepError, new_owner, own};
 use super::merge;
 use super::remote::Put;
 use crate::error::{AppendError, WalDamaged};
@@ -198,7 +198,14 @@ async fn settle(shared: &Arc<Shared>, batch: Batch, source: Arc<StoreError>) {
         shared.remote.pause(failures).await;
         failures = failures.saturating_add(1);
         match shared.remote.put_block(&claim, &claim_block, Duration::ZERO).await {
-            Put::Written => publish(shared, &claim, &claim_block),
+            Put::Written => match own(shared).await {
+                Ok(_) => publish(shared, &claim, &claim_block),
+                // The batch may have been there, and a new owner's claim behind it: it gave the batch up,
+                // and with it the object that this claim should have run into.
+                Err(KeepError::Fenced { by }) => shared.fence(by),
+                Err(KeepError::Gone) => shared.stop(shared.closed()),
+                Err(KeepError::Unreadable(_) | KeepError::Store(_)) => continue,
+            },
             Put::Taken(found) if found.id == header.id => publish(shared, &header, &block),
             Put::Taken(by) => lost_to(shared, Vec::new(), &by),
             Put::Obstructed(damage) => obstructed(shared, Vec::new(), &damage),
@@ -260,7 +267,7 @@ fn obstructed(shared: &Shared, records: Vec<Pending>, damage: &WalDamaged) {
 /// The planted bug: what was not acknowledged is written again under the next name.
 async fn write_renaming(shared: &Arc<Shared>, mut batch: Batch) {
     loop {
-        let path = shared.remote.batch_path(batch.header.first);
+        let path = shared.remote.batch_path(shared.of, batch.header.first);
         let put = shared.remote.store.put_if_absent(&path, batch.block.clone()).await;
         if put.is_ok() {
             publish(shared, &batch.header, &batch.block);

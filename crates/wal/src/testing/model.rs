@@ -146,13 +146,13 @@ impl Model<'_> {
     }
 
     /// Lets each owner append, older ones too, and waits for what becomes of it.
-    async fn append(&mut self, count: u64) -> Result<(), String> {
+    async fn append(&mut self, count: usize) -> Result<(), String> {
         let mut under_way = Vec::new();
         for _ in 0..count {
             let terms: Vec<u64> = self.owners.keys().copied().collect();
             // Mostly the owner.
-            let pick = if self.draw(4) == 0 { self.draw(terms.len() as u64) } else { u64::MAX };
-            let term = terms.iter().nth(pick as usize).or(terms.last()).copied();
+            let pick = if self.draw(4) == 0 { self.draw(terms.len()) } else { usize::MAX };
+            let term = terms.get(pick).or(terms.last()).copied();
             under_way.extend(term.and_then(|term| self.start_append(term)));
         }
         for (number, term, outcome) in under_way {
@@ -241,7 +241,7 @@ impl Model<'_> {
             Fate::Acknowledged(_) | Fate::InDoubt | Fate::NotInLog => None,
         });
         let kept: Vec<Position> = kept.collect();
-        let Some(before) = kept.get(self.draw(kept.len().max(1) as u64 / 2 + 1) as usize) else {
+        let Some(before) = kept.get(self.draw(kept.len() / 2 + 1)) else {
             return Ok(());
         };
         let Some((_, owner)) = self.owners.last_key_value() else {
@@ -283,12 +283,12 @@ impl Model<'_> {
     }
 
     /// A number below `below`, by SplitMix64.
-    fn draw(&mut self, below: u64) -> u64 {
+    fn draw(&mut self, below: usize) -> usize {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % below.max(1)
+        usize::try_from((z ^ (z >> 31)) % below.max(1) as u64).unwrap_or(0)
     }
 }
 

@@ -17,14 +17,21 @@ pub(super) struct Double {
     released: Notify,
 }
 
+/// Requests that can be held back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    ConditionalPuts,
+    RangeReads,
+}
+
 #[derive(Debug, Default)]
 struct State {
     /// How many more changes arrive before nothing does.
     changes_left: Option<u64>,
     /// What lists show.
     listed: Option<Vec<ObjectMeta>>,
-    /// Whether conditional puts arrive only when released.
-    holding: bool,
+    /// Which requests arrive only when released.
+    holding: Option<Held>,
     held: usize,
 }
 
@@ -49,9 +56,9 @@ impl Double {
         self.state.lock().listed = Some(listed);
     }
 
-    /// Holds conditional puts back until `release`.
-    pub(super) fn hold(&self) {
-        self.state.lock().holding = true;
+    /// Holds requests back until `release`.
+    pub(super) fn hold(&self, which: Held) {
+        self.state.lock().holding = Some(which);
     }
 
     pub(super) fn held(&self) -> usize {
@@ -59,7 +66,7 @@ impl Double {
     }
 
     pub(super) fn release(&self) {
-        self.state.lock().holding = false;
+        self.state.lock().holding = None;
         self.released.notify_waiters();
     }
 
@@ -84,13 +91,13 @@ impl Double {
         }
     }
 
-    async fn wait_for_release(&self) {
+    async fn wait_for_release(&self, request: Held) {
         let released = self.released.notified();
         tokio::pin!(released);
         released.as_mut().enable();
         {
             let mut state = self.state.lock();
-            if !state.holding {
+            if state.holding != Some(request) {
                 return;
             }
             state.held += 1;
@@ -107,7 +114,7 @@ impl ObjectStore for Double {
     }
 
     async fn put_if_absent(&self, path: &str, data: Payload) -> Result<ObjectMeta, StoreError> {
-        self.wait_for_release().await;
+        self.wait_for_release(Held::ConditionalPuts).await;
         self.change(path)?;
         self.inner.put_if_absent(path, data).await
     }
@@ -128,6 +135,7 @@ impl ObjectStore for Double {
     }
 
     async fn get_range(&self, path: &str, range: Range<u64>) -> Result<Bytes, StoreError> {
+        self.wait_for_release(Held::RangeReads).await;
         self.read(path)?;
         self.inner.get_range(path, range).await
     }

@@ -9,8 +9,8 @@ use milvus_base::retry::Backoff;
 use milvus_storage::{FaultPlan, FaultyStore, LocalStore, ObjectStore};
 use milvus_types::{Coded as _, ErrorCode};
 
-use super::double::Double;
-use super::{CHANNEL, faulty, memory, merging, options, put, texts, wal};
+use super::double::{Double, Held};
+use super::{CHANNEL, faulty, memory, merging, options, path_of, put, texts, wal};
 use crate::error::{AppendError, OpenError, ReadError, WalDamaged};
 use crate::log::{Appended, LogChannel, Position, Wal, read_all};
 use crate::object::ObjectWalOptions;
@@ -69,6 +69,33 @@ async fn a_lost_reply_that_nobody_could_read_back_is_found_once() {
     assert_eq!(texts(&*channel, Position::START).await, ["in doubt", "after"]);
 }
 
+/// Its batch of three arrived unheard, a new owner gave it up and deleted it, and then the store answers
+/// again: the claim that settles the batch finds nothing, though the log went on elsewhere.
+#[tokio::test]
+async fn an_owner_cut_off_while_its_batch_came_and_went_is_fenced() {
+    let store = memory();
+    let faults = faulty(&store, FaultPlan::default(), 1);
+    let seen: Arc<dyn ObjectStore> = Arc::new(faults.clone());
+    let old = wal(&seen, impatient()).open(CHANNEL, 1).await.unwrap();
+    faults.set_plan(FaultPlan { lost_reply: 1.0, ..FaultPlan::default() });
+    let three = ["a", "b", "c"].map(|text| old.append(vec![Bytes::from_static(text.as_bytes())]));
+    for outcome in three {
+        assert!(matches!(outcome.await, Err(AppendError::InDoubt { .. })));
+        faults.set_plan(FaultPlan { error: 1.0, ..FaultPlan::default() });
+    }
+    let new = wal(&store, options()).open(CHANNEL, 2).await.unwrap();
+    assert_eq!(texts(&*new, Position::START).await, ["a", "b", "c"]);
+    new.truncate(new.end()).await.unwrap();
+    faults.set_plan(FaultPlan::default());
+    loop {
+        match try_put(&*old, "late").await {
+            Err(AppendError::Unavailable { .. }) => tokio::task::yield_now().await,
+            Err(AppendError::Fenced { by: 2, .. }) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn lost_replies_that_are_read_back_are_acknowledged_once() {
     let store = memory();
@@ -91,7 +118,7 @@ async fn a_store_that_hangs_does_not_hang_the_channel() {
     let seen: Arc<dyn ObjectStore> = slow.clone();
     let options = ObjectWalOptions { attempt_timeout: Duration::from_millis(20), ..impatient() };
     let channel = wal(&seen, options).open(CHANNEL, 1).await.unwrap();
-    slow.hold();
+    slow.hold(Held::ConditionalPuts);
     let in_doubt = try_put(&*channel, "in doubt").await.unwrap_err();
     assert!(in_doubt.to_string().contains("cannot put"), "{in_doubt}");
     slow.release();
@@ -154,12 +181,9 @@ async fn lost_objects_are_named() {
         put(&*channel, &format!("row {i}")).await;
     }
     channel.close().await;
-    let lost = format!("log/{CHANNEL}/{:020}.batch", 3);
+    let lost = path_of(&store, "03.batch").await;
     let bytes = store.get(&lost).await.unwrap().bytes;
     store.delete(&lost).await.unwrap();
-    let error = wal(&store, options()).open(CHANNEL, 2).await.err().unwrap();
-    assert!(error.to_string().contains(&lost), "{error}");
-    assert_eq!(error.code(), ErrorCode::DataIntegrity);
     // The owner that is open still reads what is there, and says where it ends.
     let mut found = Vec::new();
     let reader = channel.read(Position::START);
@@ -176,6 +200,9 @@ async fn lost_objects_are_named() {
     .unwrap();
     assert!(matches!(error, Some(ReadError::Damaged(WalDamaged { .. }))), "{error:?}");
     assert_eq!(count, 2);
+    let error = wal(&store, options()).open(CHANNEL, 2).await.err().unwrap();
+    assert!(error.to_string().contains(&lost), "{error}");
+    assert_eq!(error.code(), ErrorCode::DataIntegrity);
     store.put(&lost, bytes.into()).await.unwrap();
     let manifest = format!("log/{CHANNEL}/manifest");
     store.delete(&manifest).await.unwrap();

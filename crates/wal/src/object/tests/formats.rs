@@ -7,12 +7,12 @@ use bytes::Bytes;
 use milvus_storage::ObjectStore;
 use proptest::prelude::*;
 
-use super::{CHANNEL, memory, options, put, texts, wal};
+use super::{CHANNEL, memory, options, path_of, put, texts, wal};
 use crate::error::OpenError;
 use crate::log::{Position, Wal};
 use crate::object::ObjectWalOptions;
 use crate::object::block::{
-    BLOCK_HEADER, BlockHeader, Kind, LogId, RECORD_HEADER, decode_record, encode_record,
+    BLOCK_HEADER, BlockHeader, Kind, RECORD_HEADER, decode_record, encode_record,
 };
 use crate::object::manifest::Manifest;
 
@@ -22,18 +22,15 @@ const OBJECTS: [&str; 4] = ["manifest", "claim.batch", "batch.batch", "merged.me
 async fn golden_store() -> Arc<dyn ObjectStore> {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/object");
     let store = memory();
-    let mut manifest = None;
+    let bytes = std::fs::read(golden.join("manifest")).unwrap();
+    let manifest = Manifest::decode(&bytes, crc32c::crc32c(CHANNEL.as_bytes())).unwrap();
+    let dir = format!("log/{CHANNEL}/{:016x}", manifest.of.log);
     for name in OBJECTS {
         let bytes = std::fs::read(golden.join(name)).unwrap();
-        let dir = format!("log/{CHANNEL}");
         let path = match name {
-            "manifest" => {
-                manifest =
-                    Some(Manifest::decode(&bytes, crc32c::crc32c(CHANNEL.as_bytes())).unwrap());
-                format!("{dir}/manifest")
-            }
+            "manifest" => format!("log/{CHANNEL}/manifest"),
             "merged.merged" => {
-                let extent = manifest.as_ref().unwrap().settled[0];
+                let extent = manifest.settled[0];
                 let crate::object::extents::Kind::Merged(id) = extent.kind else { panic!() };
                 format!("{dir}/{:020}-{:020}-{id:016x}.merged", extent.first, extent.end)
             }
@@ -99,7 +96,7 @@ async fn the_golden_objects_of_format_1_read_and_are_still_what_is_written() {
         let length = decode_record(rest, &header.id, position).unwrap();
         let payload = Bytes::copy_from_slice(&rest[RECORD_HEADER..RECORD_HEADER + length]);
         let length = u32::try_from(length).unwrap();
-        again.extend(encode_record(&header.id, position, length, &[payload.clone()]));
+        again.extend(encode_record(&header.id, position, length, std::slice::from_ref(&payload)));
         again.extend(payload.clone());
         rest = &rest[RECORD_HEADER + payload.len()..];
     }
@@ -108,9 +105,9 @@ async fn the_golden_objects_of_format_1_read_and_are_still_what_is_written() {
 
 #[tokio::test]
 async fn a_newer_format_is_named() {
-    for object in ["manifest", "00000000000000000004.batch"] {
+    for object in ["manifest", "04.batch"] {
         let store = golden_store().await;
-        let path = format!("log/{CHANNEL}/{object}");
+        let path = path_of(&store, object).await;
         let mut bytes = store.get(&path).await.unwrap().bytes.to_vec();
         bytes[8] = 2;
         store.put(&path, bytes.into()).await.unwrap();
@@ -134,7 +131,7 @@ proptest! {
             let channel = wal(&store, options()).open(CHANNEL, 1).await.unwrap();
             channel.close().await;
             let bytes = store.get(&format!("{dir}/manifest")).await.unwrap().bytes;
-            let of = LogId { ..Manifest::decode(&bytes, crc32c::crc32c(CHANNEL.as_bytes())).unwrap().of };
+            let of = Manifest::decode(&bytes, crc32c::crc32c(CHANNEL.as_bytes())).unwrap().of;
             let mut bytes = Vec::new();
             if behind_header {
                 let claim = BlockHeader::claim(of, 1, 1, 0);
@@ -142,7 +139,8 @@ proptest! {
                 bytes.extend(header.encode());
             }
             bytes.extend(body);
-            store.put(&format!("{dir}/{:020}.batch", 1), bytes.into()).await.unwrap();
+            let path = format!("{dir}/{:016x}/{:020}.batch", of.log, 1);
+            store.put(&path, bytes.into()).await.unwrap();
             let merging = ObjectWalOptions { merge_objects: 2, ..options() };
             let opened = wal(&store, merging).open(CHANNEL, 2).await;
             assert_eq!(opened.is_ok(), behind_header);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use milvus_storage::ObjectStore;
 
 use super::double::Double;
-use super::{CHANNEL, memory, merging, options, paths, put, texts, wal};
+use super::{CHANNEL, memory, merging, options, path_of, paths, put, texts, wal};
 use crate::log::{Position, Wal};
 use crate::object::ObjectWalOptions;
 
@@ -125,8 +125,8 @@ async fn what_a_crash_left_behind_is_deleted_at_the_next_opening() {
     }
     channel.close().await;
     let before = paths(&store).await;
-    let dir = format!("log/{CHANNEL}");
-    let copy = format!("{dir}/{:020}-{:020}-{:016x}.merged", 0, 4, 9);
+    let first = path_of(&store, "0000.batch").await;
+    let copy = first.replace(".batch", &format!("-{:020}-{:016x}.merged", 4, 9));
     store.put(&copy, b"a copy that no manifest lists".into()).await.unwrap();
     let again = wal(&store, options()).open(CHANNEL, 2).await.unwrap();
     again.close().await;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use milvus_storage::ObjectStore;
 
-use super::double::Double;
+use super::double::{Double, Held};
 use super::{CHANNEL, memory, merging, options, paths, put, texts, wal};
-use crate::error::{AppendError, OpenError, TruncateError};
-use crate::log::{LogChannel, Position, Wal};
+use crate::error::{AppendError, OpenError, ReadError, TruncateError};
+use crate::log::{LogChannel, Position, Wal, read_all};
 
 async fn fails_as_fenced(channel: &dyn LogChannel, want: u64) {
     let refused = channel.append(vec![Bytes::from_static(b"late")]).await;
@@ -81,7 +81,7 @@ async fn a_put_that_arrives_behind_the_claim_fails() {
     let slow = Double::new(&store);
     let seen: Arc<dyn ObjectStore> = slow.clone();
     let old = wal(&seen, options()).open(CHANNEL, 1).await.unwrap();
-    slow.hold();
+    slow.hold(Held::ConditionalPuts);
     let under_way = old.append(vec![Bytes::from_static(b"late")]);
     while slow.held() == 0 {
         tokio::task::yield_now().await;
@@ -92,6 +92,52 @@ async fn a_put_that_arrives_behind_the_claim_fails() {
     assert!(matches!(late, Err(AppendError::Fenced { by: 2, .. })), "{late:?}");
     put(&*new, "new").await;
     assert_eq!(texts(&*new, Position::START).await, ["new"]);
+}
+
+/// It looked for the tail while the next owner gave up what it was about to find.
+#[tokio::test]
+async fn an_opening_that_a_newer_one_overtook_fails() {
+    for lists_are_late in [false, true] {
+        let store = memory();
+        let slow = Double::new(&store);
+        if lists_are_late {
+            slow.freeze_lists().await;
+        }
+        let first = wal(&store, options()).open(CHANNEL, 1).await.unwrap();
+        let three =
+            ["a", "b", "c"].map(|text| first.append(vec![Bytes::from_static(text.as_bytes())]));
+        for outcome in three {
+            outcome.await.unwrap();
+        }
+        let seen: Arc<dyn ObjectStore> = slow.clone();
+        slow.hold(Held::RangeReads);
+        let overtaken = wal(&seen, options());
+        let opening = milvus_base::task::spawn("opening", async move {
+            overtaken.open(CHANNEL, 2).await.err().map(|error| error.to_string())
+        });
+        while slow.held() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let new = wal(&store, options()).open(CHANNEL, 3).await.unwrap();
+        new.truncate(new.end()).await.unwrap();
+        slow.release();
+        let refused = opening.await.unwrap().unwrap();
+        assert!(refused.contains("term 3, which is above 2"), "{refused}");
+        put(&*new, "d").await;
+        assert_eq!(texts(&*new, new.trim_point()).await, ["d"]);
+    }
+}
+
+#[tokio::test]
+async fn an_older_owner_reads_what_it_finds_and_is_told_to_ask_the_newer() {
+    let store = memory();
+    let old = wal(&store, options()).open(CHANNEL, 1).await.unwrap();
+    put(&*old, "one").await;
+    let new = wal(&store, options()).open(CHANNEL, 2).await.unwrap();
+    assert_eq!(texts(&*old, Position::START).await, ["one"]);
+    new.truncate(new.end()).await.unwrap();
+    let error = read_all(&*old, Position::START).await.unwrap_err();
+    assert!(matches!(error, ReadError::Fenced { term: 1, by: 2, .. }), "{error}");
 }
 
 /// A claim that comes second again and again: the writer looks now and then whether it should end.
@@ -131,6 +177,10 @@ async fn what_is_left_of_a_removed_channel_is_not_taken_for_its_successor() {
     store.put(&orphan.0, orphan.1.into()).await.unwrap();
     put(&*new, "new").await;
     assert_eq!(texts(&*new, Position::START).await, ["new"]);
+    let new = wal(&store, options()).open(CHANNEL, 2).await.unwrap();
+    assert_eq!(texts(&*new, Position::START).await, ["new"]);
+    new.close().await;
+    assert!(!paths(&store).await.contains(&orphan.0), "it is deleted once somebody looks");
 }
 
 #[tokio::test]
