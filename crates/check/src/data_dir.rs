@@ -14,7 +14,7 @@ use milvus_storage::{DataDirLock, LocalStore};
 use tempfile::TempDir;
 
 use crate::error::DataDirError;
-use crate::target::Target;
+use crate::target::{LogSource, Target};
 use crate::view;
 
 const CATALOGUE: &str = "meta.redb";
@@ -94,7 +94,7 @@ fn target(path: &Path, store: LocalStore, kv: Result<Arc<dyn Kv>, KvError>) -> T
         store: Arc::new(store),
         kv,
         kv_name: CATALOGUE.to_owned(),
-        log: log.is_dir().then_some(log),
+        log: if log.is_dir() { LogSource::Files(log) } else { LogSource::None },
     }
 }
 
