@@ -86,6 +86,13 @@ impl DataDir {
     pub fn target(&self) -> &Target {
         &self.target
     }
+
+    /// The same with its log at `log`, where it is not in the directory's own files.
+    #[must_use]
+    pub fn with_log(mut self, log: LogSource) -> Self {
+        self.target.log = log;
+        self
+    }
 }
 
 fn target(path: &Path, store: LocalStore, kv: Result<Arc<dyn Kv>, KvError>) -> Target {

@@ -84,7 +84,7 @@ impl ChannelCheck {
     async fn run(self, outcome: &mut Outcome) -> Result<Option<(String, u64)>, CheckError> {
         let mut files = Vec::new();
         for Listed { name, path, .. } in list(&self.path).await? {
-            if name.ends_with(".log") {
+            if name.ends_with(".log") || name.ends_with(".trim") {
                 files.push(path);
             } else {
                 let what = "it is no file of a channel";
