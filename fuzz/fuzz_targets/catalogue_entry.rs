@@ -6,10 +6,11 @@ use libfuzzer_sys::fuzz_target;
 use milvus_meta::{AliasEntry, CollectionEntry, DatabaseEntry, Entry, LoadEntry, ManifestEntry};
 use milvus_types::IndexMeta;
 
-fn try_as<E: Entry + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+fn try_as<E: Entry>(bytes: &[u8]) {
     if let Ok(entry) = E::decode("fuzz", bytes) {
+        // By bytes: a default value may be a NaN, which equals nothing.
         let again = E::decode("fuzz", &entry.encode()).expect("what was written reads back");
-        assert_eq!(entry, again);
+        assert_eq!(entry.encode(), again.encode());
     }
 }
 

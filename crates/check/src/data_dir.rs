@@ -14,7 +14,7 @@ use milvus_storage::{DataDirLock, LocalStore, ObjectStore};
 use tempfile::TempDir;
 
 use crate::error::DataDirError;
-use crate::target::Target;
+use crate::target::{LogSource, Target};
 use crate::view;
 
 const CATALOGUE: &str = "meta.redb";
@@ -93,6 +93,13 @@ impl DataDir {
     pub fn target(&self) -> &Target {
         &self.target
     }
+
+    /// The same with its log at `log`, where it is not in the directory's own files.
+    #[must_use]
+    pub fn with_log(mut self, log: LogSource) -> Self {
+        self.target.log = log;
+        self
+    }
 }
 
 fn target(path: &Path, store: LocalStore, kv: Result<Arc<dyn Kv>, KvError>) -> Target {
@@ -101,7 +108,7 @@ fn target(path: &Path, store: LocalStore, kv: Result<Arc<dyn Kv>, KvError>) -> T
         store: Arc::new(store),
         kv,
         kv_name: CATALOGUE.to_owned(),
-        log: log.is_dir().then_some(log),
+        log: if log.is_dir() { LogSource::Files(log) } else { LogSource::None },
     }
 }
 

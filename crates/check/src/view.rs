@@ -5,6 +5,7 @@
 //! scratch/meta.redb                                     a copy: opening it writes to it
 //! scratch/{channel}/0...log -> DIR/log/{channel}/0...log, but the last two are copies: opening a
 //!                              channel settles where it ends
+//! scratch/{channel}/0...trim                            copies: marks of where the log begins
 //! ```
 
 use std::fs;
@@ -84,9 +85,11 @@ pub(crate) fn channel(channel: &Path, files: &[PathBuf]) -> io::Result<ChannelVi
     let name = channel.file_name().unwrap_or_default();
     let view = scratch.path().join(name);
     fs::create_dir(&view)?;
-    let linked = files.len().saturating_sub(2);
+    let is_records = |file: &&PathBuf| file.extension().is_some_and(|kind| kind == "log");
+    let records: Vec<&PathBuf> = files.iter().filter(is_records).collect();
+    let linked = records.len().saturating_sub(2);
     let mut copies = Vec::new();
-    for (place, file) in files.iter().enumerate() {
+    for (place, file) in records.into_iter().enumerate() {
         let copy = view.join(file.file_name().unwrap_or_default());
         if place < linked {
             symlink(fs::canonicalize(file)?, &copy)?;
@@ -94,6 +97,10 @@ pub(crate) fn channel(channel: &Path, files: &[PathBuf]) -> io::Result<ChannelVi
             fs::copy(file, &copy)?;
             copies.push(Copied { file: file.clone(), copy });
         }
+    }
+    // Marks of where the log begins are empty files.
+    for file in files.iter().filter(|file| !is_records(file)) {
+        fs::copy(file, view.join(file.file_name().unwrap_or_default()))?;
     }
     Ok(ChannelView { scratch, copies })
 }

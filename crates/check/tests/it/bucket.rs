@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use milvus_base::Clock;
-use milvus_check::{RepairOptions, Severity, Target, check, repair};
+use milvus_check::{LogSource, Overlay, RepairOptions, Severity, Target, check, repair};
 use milvus_meta::{EmbeddedKv, Kv, MemoryKv, Op, Transaction};
-use milvus_storage::{FaultPlan, FaultyStore, MemoryStore, ObjectStore};
+use milvus_storage::{FaultPlan, FaultyStore, LocalStore, MemoryStore, ObjectStore, conformance};
+use milvus_wal::{LocalWal, LocalWalOptions};
 
 use crate::fixture::{Image, image};
 
@@ -27,8 +28,12 @@ async fn bucket(image: &Image) -> (Arc<MemoryStore>, Target) {
     let kv = MemoryKv::new();
     kv.commit(Transaction { compares: vec![], ops }).await.unwrap();
     let kv: Arc<dyn Kv> = Arc::new(kv);
-    let target =
-        Target { store: store.clone(), kv: Ok(kv), kv_name: "the catalogue".into(), log: None };
+    let target = Target {
+        store: store.clone(),
+        kv: Ok(kv),
+        kv_name: "the catalogue".into(),
+        log: LogSource::None,
+    };
     (store, target)
 }
 
@@ -113,4 +118,64 @@ async fn a_repair_over_a_failing_store_loses_nothing_and_is_finished_when_it_wor
         }
     }
     assert!(failed > 0, "no repair met a fault");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_overlay_keeps_the_contract_of_stores() {
+    conformance::all(Arc::new(Overlay::new(Arc::new(MemoryStore::new())))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let below = LocalStore::open(dir.path()).unwrap();
+    conformance::all(Arc::new(Overlay::new(Arc::new(below)))).await;
+}
+
+#[tokio::test]
+async fn an_overlay_leaves_what_is_below_as_it_is() {
+    let (store, _) = bucket(&image().await).await;
+    let before = objects(&store).await;
+    let overlay = Overlay::new(store.clone());
+    let paths: Vec<_> = before.keys().cloned().collect();
+    let seen = overlay.get(&paths[0]).await.unwrap();
+    assert_eq!(seen.bytes, before[&paths[0]]);
+    let tag = &seen.meta.etag;
+    overlay.put_if_match(&paths[0], vec![1].into(), tag).await.unwrap();
+    assert!(overlay.put_if_match(&paths[0], vec![2].into(), tag).await.unwrap_err().is_conflict());
+    assert!(overlay.put_if_absent(&paths[1], vec![1].into()).await.unwrap_err().is_conflict());
+    overlay.delete(&paths[1]).await.unwrap();
+    overlay.put_if_absent(&paths[1], vec![3].into()).await.unwrap();
+    overlay.delete(&paths[2]).await.unwrap();
+    assert!(overlay.get(&paths[2]).await.unwrap_err().is_not_found());
+    overlay.put("new", vec![4].into()).await.unwrap();
+    assert_eq!(overlay.list("").await.unwrap().len(), before.len());
+    assert_eq!(overlay.get(&paths[0]).await.unwrap().bytes, vec![1]);
+    assert_eq!(overlay.get(&paths[1]).await.unwrap().bytes, vec![3]);
+    assert!(objects(&store).await == before);
+}
+
+/// A log that is opened elsewhere is read as one in files is.
+#[tokio::test]
+async fn a_log_that_was_opened_for_it_is_read_record_by_record() {
+    let mut image = image().await;
+    let log = |image: &Image| {
+        let files = image.0.iter().filter(|(path, _)| path.starts_with("log/"));
+        Image(files.map(|(path, bytes)| (path.clone(), bytes.clone())).collect()).lay()
+    };
+    let view = async |dir: &tempfile::TempDir| {
+        let wal = LocalWal::open(dir.path().join("log"), LocalWalOptions::default()).await;
+        LogSource::View(Arc::new(wal.unwrap()))
+    };
+    let (_, target) = bucket(&image).await;
+    let dir = log(&image);
+    let whole = Target { log: view(&dir).await, ..target.clone() };
+    let report = check(&whole, &Default::default()).await.unwrap();
+    assert_eq!(report.findings, []);
+    assert_eq!((report.counts.channels, report.counts.records), (1, 12));
+    let first = image.0.keys().find(|path| path.ends_with(".log")).unwrap().clone();
+    image.0.get_mut(&first).unwrap()[300] ^= 1;
+    let dir = log(&image);
+    let damaged = Target { log: view(&dir).await, ..target };
+    let report = check(&damaged, &Default::default()).await.unwrap();
+    let [finding] = &report.findings[..] else { panic!("{report}") };
+    assert_eq!(finding.severity, Severity::Damage);
+    assert!(finding.object.ends_with(&first) && finding.byte.is_some(), "{finding}");
+    assert_eq!(finding.concerns.vchannels.len(), 2);
 }

@@ -13,7 +13,7 @@ use arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use milvus_check::{CheckOptions, DataDir, Report, check};
 use milvus_format::delete_file::write_deletes;
 use milvus_format::key_index::write_key_index;
-use milvus_format::manifest::{ChannelCheckpoint, SegmentEntry, SegmentLevel};
+use milvus_format::manifest::{ChannelCheckpoint, SegmentEntry};
 use milvus_format::{
     Body, DeleteEntry, DeleteFile, FileMeta, IndexEntry, LogRecord, Manifest, RowChunk,
     WrittenFile, path, write_segment,
@@ -329,8 +329,14 @@ fn segment(
         indexes,
         deleted_rows: 3,
         schema_version: 1,
-        level: SegmentLevel::L1,
+        ..first_version()
     }
+}
+
+/// A segment of a manifest of the first version, for what later versions have added.
+fn first_version() -> SegmentEntry {
+    let manifest = include_bytes!("../../../format/tests/golden/v1/manifest.bin");
+    Manifest::decode(manifest).unwrap().segments[0].clone()
 }
 
 pub(crate) fn deletes(rows: &[u32]) -> Vec<u8> {

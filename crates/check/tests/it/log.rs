@@ -103,3 +103,11 @@ async fn what_is_no_channel_is_an_orphan() {
     assert_eq!(found, [notes.as_str(), "log/~removed-1"]);
     assert!(report.findings.iter().all(|f| f.severity == Severity::Orphan));
 }
+
+#[tokio::test]
+async fn a_mark_of_where_the_log_begins_is_of_the_log() {
+    let mut image = image().await;
+    image.0.insert(format!("log/{CHANNEL}/00000000000000000000.trim"), vec![]);
+    let report = image.check().await;
+    assert_eq!(report.findings, [], "{report}");
+}
