@@ -109,6 +109,12 @@ pub struct SegmentConfig {
     pub max_life: Duration,
     /// Smaller segments get no index (`indexCoord.segment.minSegmentNumRowsToEnableIndex`).
     pub min_rows_to_index: u64,
+    /// Whether segments are compacted unasked (`dataCoord.compaction.enableAutoCompaction`).
+    pub is_compacted: bool,
+    /// Written anew when so large a share is dead (`dataCoord.compaction.single.ratio.threshold`).
+    pub min_dead_ratio: f64,
+    /// Dead rows stay for so long, for reads of older snapshots (`common.retentionDuration`).
+    pub retention: Duration,
 }
 
 impl Config {
@@ -218,6 +224,9 @@ fn segments(values: &Values) -> Result<SegmentConfig, ConfigError> {
         seal_proportion: values.number("dataCoord.segment.sealProportion")?,
         max_idle: Duration::from_secs(values.integer("dataCoord.segment.maxIdleTime")?),
         max_life: Duration::from_secs(values.integer("dataCoord.segment.maxLife")?),
+        is_compacted: values.flag("dataCoord.compaction.enableAutoCompaction")?,
+        min_dead_ratio: values.number("dataCoord.compaction.single.ratio.threshold")?,
+        retention: Duration::from_secs(values.integer("common.retentionDuration")?),
         min_rows_to_index: values.integer("indexCoord.segment.minSegmentNumRowsToEnableIndex")?,
     })
 }

@@ -84,7 +84,10 @@ pub async fn assemble(
             pchannel_prefix: config.channel_prefix.clone(),
             min_rows_to_index: config.segments.min_rows_to_index,
             compaction: CompactionOptions {
+                is_automatic: config.segments.is_compacted,
                 max_segment_bytes: config.segments.max_bytes,
+                min_dead_ratio: config.segments.min_dead_ratio,
+                retention: config.segments.retention,
                 ..CompactionOptions::default()
             },
         },

@@ -166,6 +166,27 @@ pub const KEYS: &[Key] = &[
     key("dataCoord.segment.maxIdleTime", SECONDS, "600", "seconds", "idle time before sealing"),
     key("dataCoord.segment.maxLife", SECONDS, "86400", "seconds", "age at which to seal"),
     key(
+        "dataCoord.compaction.enableAutoCompaction",
+        Kind::Flag,
+        "true",
+        "",
+        "whether segments are compacted unasked",
+    ),
+    key(
+        "dataCoord.compaction.single.ratio.threshold",
+        Kind::Number(0.0, 1.0),
+        "0.2",
+        "",
+        "share of dead rows at which a segment is written anew",
+    ),
+    key(
+        "common.retentionDuration",
+        SECONDS,
+        "60",
+        "seconds",
+        "how long dead rows stay for reads of older snapshots, at least",
+    ),
+    key(
         "indexCoord.segment.minSegmentNumRowsToEnableIndex",
         Kind::Integer(0, i64::MAX),
         "1024",
