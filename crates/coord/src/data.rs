@@ -9,8 +9,9 @@ mod compaction;
 mod garbage;
 mod indexes;
 mod manifests;
+mod sorted;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
@@ -33,6 +34,7 @@ use self::builds::Builds;
 pub use self::compaction::CompactionOptions;
 use self::compaction::Compactions;
 use self::garbage::Retired;
+use self::sorted::Sorted;
 use crate::ids::Ids;
 use crate::mix::{CoordOptions, StreamingSlot};
 use crate::root::RootCoordinator;
@@ -81,6 +83,7 @@ pub(crate) struct DataCoordinator {
     builds: Arc<Builds>,
     compactions: Arc<Compactions>,
     retired: Retired,
+    sorted: Sorted,
     /// Commits, one after another.
     decisions: Serial,
 }
@@ -120,6 +123,7 @@ impl DataCoordinator {
             builds: Arc::default(),
             compactions: Arc::default(),
             retired: Retired::default(),
+            sorted: Sorted::default(),
             decisions: Serial::new("data-coord"),
         });
         data.purge_dropped_partitions().await?;
@@ -232,6 +236,7 @@ impl DataCoordinator {
         if left.len() != removed.len() {
             return Ok(None);
         }
+        self.forget_sorted(&left);
         self.retire_segments(id, &left);
         self.schedule_builds(id);
         self.compactions.look_at(id);
@@ -388,7 +393,6 @@ impl DataCoordinator {
                     indexes: Vec::new(),
                     bytes: 0,
                     level: SegmentLevel::L1,
-                    is_sorted: false,
                 }
             }));
         }
@@ -404,10 +408,14 @@ impl DataCoordinator {
                 indexes: entry.indexes.iter().map(|index| index.index_id).collect(),
                 bytes: entry.files().map(|file| file.bytes).sum(),
                 level: entry.level,
-                is_sorted: false,
             });
         }
         Ok(listed)
+    }
+
+    pub(crate) async fn sorted_segments(&self, id: CollectionId) -> Result<HashSet<SegmentId>> {
+        let manifest = self.current(id)?;
+        Ok(self.sorted(&manifest).await)
     }
 
     pub(crate) fn stats(&self) -> DataStats {

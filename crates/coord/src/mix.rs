@@ -1,5 +1,6 @@
 //! [`MixCoord`]: the coordinators in one process, and how they start.
 
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -365,6 +366,10 @@ impl DataCoord for MixCoord {
 
     async fn list_segments(&self, collection_id: CollectionId) -> Result<Vec<SegmentStatus>> {
         self.data.list_segments(collection_id).await
+    }
+
+    async fn sorted_segments(&self, collection_id: CollectionId) -> Result<HashSet<SegmentId>> {
+        self.data.sorted_segments(collection_id).await
     }
 
     async fn flush(&self, collection_id: CollectionId) -> Result<FlushTicket> {

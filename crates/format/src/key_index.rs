@@ -102,6 +102,11 @@ impl KeyIndex {
         self.count == 0
     }
 
+    /// Whether rows are in order of keys: the segment is sorted.
+    pub fn is_in_row_order(&self) -> bool {
+        (0..self.count).all(|place| self.row(place) as usize == place)
+    }
+
     /// The bytes it keeps mapped.
     pub fn size_bytes(&self) -> usize {
         self.keys.len() + self.rows.len() + self.text.len()

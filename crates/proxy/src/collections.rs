@@ -1,7 +1,9 @@
 //! Collections as a whole: drop, has, describe, list, rename, truncate, count, segments.
 
+use std::collections::HashSet;
+
 use milvus_roles::SegmentStatus;
-use milvus_types::{CollectionId, ErrorCode, Failure, Result};
+use milvus_types::{CollectionId, ErrorCode, Failure, Result, SegmentId};
 
 use crate::Proxy;
 use crate::api::{Context, DescribedCollection, ListedCollection};
@@ -98,6 +100,11 @@ impl Proxy {
         let collection = self.named_collection(cx, name).await?;
         let segments = self.data().list_segments(collection.id).await?;
         Ok((collection.id, segments))
+    }
+
+    /// Those flushed segments of a collection whose rows are in order of keys.
+    pub async fn sorted_segments(&self, id: CollectionId) -> Result<HashSet<SegmentId>> {
+        self.data().sorted_segments(id).await
     }
 }
 

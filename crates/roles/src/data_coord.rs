@@ -1,5 +1,6 @@
 //! Data coordination: manifests, flush commits, index definitions and their progress.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -102,8 +103,6 @@ pub struct SegmentStatus {
     pub bytes: u64,
     /// How far compaction has brought it.
     pub level: SegmentLevel,
-    /// Whether its rows are in order of keys.
-    pub is_sorted: bool,
 }
 
 /// Manifests, flush commits, indexes and compaction.
@@ -169,6 +168,9 @@ pub trait DataCoord: Send + Sync {
 
     /// Every segment of a collection, growing ones included.
     async fn list_segments(&self, collection_id: CollectionId) -> Result<Vec<SegmentStatus>>;
+
+    /// Those flushed segments whose rows are in order of keys.
+    async fn sorted_segments(&self, collection_id: CollectionId) -> Result<HashSet<SegmentId>>;
 
     /// Flushes every shard of a collection: seals now, writes in the background.
     async fn flush(&self, collection_id: CollectionId) -> Result<crate::FlushTicket>;

@@ -56,11 +56,21 @@ pub(crate) fn watch(
             ("milvus_datacoord_stored_rows_num", "rows of them, deleted ones included", stats.rows),
             ("milvus_datacoord_deleted_rows_num", "rows deleted of them", stats.deleted_rows),
             ("milvus_datacoord_stored_bytes", "bytes of all files in use", stats.bytes),
+            ("milvus_datacoord_live_bytes", "bytes of them that live rows take", stats.live_bytes),
+            (
+                "milvus_datacoord_retired_bytes",
+                "bytes of files that are kept for a grace after nothing names them",
+                stats.retired_bytes,
+            ),
             ("milvus_datacoord_pending_index_builds", "index builds to do", stats.pending_builds),
         ];
         for (name, help, value) in gauges {
             samples.gauge(name, help, &[], value);
         }
+        let (done, failed) = (stats.compactions, stats.failed_compactions);
+        samples.counter("milvus_datacoord_compactions", "compactions done", &[], done);
+        let what = "compactions that failed, most of which are tried again";
+        samples.counter("milvus_datacoord_failed_compactions", what, &[], failed);
     });
 }
 

@@ -1,7 +1,7 @@
 //! Roles in memory: collections, indexes and load states in maps, rows in batches by shard, exact
 //! search. Timestamps count up by one.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
@@ -260,6 +260,10 @@ impl DataCoord for Roles {
 
     async fn list_segments(&self, _: CollectionId) -> Result<Vec<SegmentStatus>> {
         Ok(vec![])
+    }
+
+    async fn sorted_segments(&self, _: CollectionId) -> Result<HashSet<SegmentId>> {
+        Ok(HashSet::new())
     }
 
     async fn flush(&self, _: CollectionId) -> Result<FlushTicket> {

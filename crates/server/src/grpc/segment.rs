@@ -13,6 +13,7 @@ pub(super) async fn list(
 ) -> Result<pb::GetPersistentSegmentInfoResponse> {
     let cx = call.context(&request.db_name);
     let (collection_id, segments) = call.proxy.list_segments(&cx, &request.collection_name).await?;
+    let sorted = call.proxy.sorted_segments(collection_id).await?;
     let state = |state| match state {
         SegmentState::Growing => common::SegmentState::Growing,
         SegmentState::Flushing => common::SegmentState::Flushing,
@@ -25,7 +26,7 @@ pub(super) async fn list(
         num_rows: i64::try_from(segment.rows).unwrap_or(i64::MAX),
         state: state(segment.state).into(),
         level: segment.level.number(),
-        is_sorted: segment.is_sorted,
+        is_sorted: sorted.contains(&segment.id),
         storage_version: 0,
     });
     Ok(pb::GetPersistentSegmentInfoResponse { status: Some(success()), infos: infos.collect() })

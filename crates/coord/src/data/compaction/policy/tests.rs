@@ -87,12 +87,10 @@ fn plain(segments: Vec<SegmentEntry>) -> Next {
 
 /// The inputs and the level of a rewrite; fails on anything else.
 fn rewritten(next: Next) -> (Vec<i64>, SegmentLevel) {
-    match next {
-        Next::Do(Plan { inputs, action: Action::Rewrite { level, .. }, .. }) => {
-            (inputs.iter().map(|id| id.0).collect(), level)
-        }
-        other => panic!("no rewrite: {other:?}"),
-    }
+    let Next::Do(Plan { inputs, action: Action::Rewrite { level, .. }, .. }) = next else {
+        panic!("no rewrite: {next:?}");
+    };
+    (inputs.iter().map(|id| id.0).collect(), level)
 }
 
 fn asked(collection: &Collection, segments: Vec<SegmentEntry>, kind: CompactionKind) -> Vec<Plan> {
