@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`LocalStore`] | a directory; standalone |
 //! | [`RemoteStore`] | a bucket of S3, Google Cloud Storage or Azure |
+//! | [`CachedStore`] | a remote store behind a bounded directory of local copies |
 //! | [`MemoryStore`] | tests |
 //! | [`FaultyStore`] | tests: another store that fails as networks and disks do, from a seed |
 //!
@@ -16,6 +17,7 @@
 #![warn(missing_docs)]
 
 mod aligned;
+mod cached;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod data_dir_lock;
@@ -29,6 +31,7 @@ mod remote;
 mod store;
 mod writer;
 
+pub use cached::{CacheOptions, CacheStats, CachedStore};
 pub use data_dir_lock::{DataDirLock, LockError};
 pub use error::StoreError;
 pub use faulty::{FaultPlan, FaultyStore};

@@ -22,7 +22,7 @@
 //! The entity tag of an object is the store's. On S3 it is made from the bytes, so the same bytes put
 //! anew may have the same tag.
 //!
-//! Not here: files to map.
+//! Not here: files to map ([`CachedStore`](crate::CachedStore) keeps copies on a disk).
 
 mod attempt;
 mod bucket;

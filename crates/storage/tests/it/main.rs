@@ -3,6 +3,7 @@
 
 mod azurite;
 mod backends;
+mod cached;
 mod counter;
 mod faults;
 mod local;
