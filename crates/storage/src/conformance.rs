@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use milvus_base::task;
+use milvus_base::{io, task};
 
 use crate::error::StoreError;
 use crate::payload::Payload;
@@ -20,7 +20,8 @@ pub async fn all(store: Arc<dyn ObjectStore>) {
     ranges_are_exact(&*store).await;
     lists_are_sorted_and_by_prefix(&*store).await;
     deletes_are_idempotent_and_maps_outlive_them(&*store).await;
-    writers_put_when_finished(&*store).await;
+    writers_put_when_finished(&store).await;
+    large_objects_are_whole(&store).await;
     paths_that_leave_the_store_are_refused(&*store).await;
     one_of_many_absent_puts_wins(&store).await;
     one_of_many_matching_puts_wins(&store).await;
@@ -34,8 +35,9 @@ async fn puts_replace_and_are_read_back(store: &dyn ObjectStore) {
     let object = store.get("put/a").await.expect("what was put");
     assert_eq!((&*object.bytes, &object.meta), (&b"one two"[..], &first));
     assert_eq!(store.head("put/a").await.expect("what was put"), first);
-    let second = store.put("put/a", b"one two".into()).await.expect("a put");
-    assert_ne!(first.etag, second.etag, "the same bytes put anew are another state");
+    let second = store.put("put/a", b"two one".into()).await.expect("a put");
+    assert_ne!(first.etag, second.etag, "other bytes are another state");
+    assert_eq!(&*store.get("put/a").await.expect("what was put").bytes, b"two one");
     let empty = store.put("put/empty", Payload::default()).await.expect("an empty put");
     assert_eq!(empty.size, 0);
     assert!(store.get("put/empty").await.expect("what was put").bytes.is_empty());
@@ -122,21 +124,65 @@ async fn deletes_are_idempotent_and_maps_outlive_them(store: &dyn ObjectStore) {
     store.delete("delete/a").await.expect("a delete");
 }
 
-async fn writers_put_when_finished(store: &dyn ObjectStore) {
+async fn writers_put_when_finished(store: &Arc<dyn ObjectStore>) {
+    let parts = [&b"some "[..], &[b'x'; 300_000], b" end"];
     let mut writer = store.writer("writer/a").expect("a writer");
-    for part in [&b"some "[..], &[b'x'; 300_000], b" end"] {
-        writer.write_all(part).expect("a write");
-    }
+    let writer = on_a_thread(move || {
+        for part in parts {
+            writer.write_all(part).expect("a write");
+        }
+        writer
+    })
+    .await;
     assert!(store.head("writer/a").await.is_err_and(|e| e.is_not_found()), "not finished yet");
-    let meta = writer.finish().expect("a finish");
+    let meta = on_a_thread(|| writer.finish().expect("a finish")).await;
     assert_eq!(meta.size, 300_009);
     let object = store.get("writer/a").await.expect("it is finished");
     assert_eq!(object.meta, meta);
     assert!(object.bytes.ends_with(b"x end"));
     let mut dropped = store.writer("writer/b").expect("a writer");
-    dropped.write_all(b"never").expect("a write");
-    drop(dropped);
+    on_a_thread(move || dropped.write_all(b"never").expect("a write")).await;
     assert!(store.head("writer/b").await.is_err_and(|e| e.is_not_found()), "dropped unfinished");
+    let empty = store.writer("writer/empty").expect("a writer");
+    assert_eq!(on_a_thread(|| empty.finish().expect("a finish")).await.size, 0);
+    assert!(store.get("writer/empty").await.expect("it is finished").bytes.is_empty());
+}
+
+/// Larger than what a remote store moves in one request.
+async fn large_objects_are_whole(store: &Arc<dyn ObjectStore>) {
+    let data: Bytes = (0..5_000_001_u32).flat_map(u32::to_le_bytes).collect::<Vec<_>>().into();
+    let (mut writer, written) = (store.writer("large/a").expect("a writer"), data.clone());
+    let meta = on_a_thread(move || {
+        for part in written.chunks(1_234_567) {
+            writer.write_all(part).expect("a write");
+        }
+        writer.finish().expect("a finish")
+    })
+    .await;
+    assert_eq!(meta.size, 20_000_004);
+    assert_eq!(store.head("large/a").await.expect("it is finished"), meta);
+    let got = store.get("large/a").await.expect("it is finished");
+    assert!(got.meta == meta && got.bytes == data, "the bytes of a get are those written");
+    let mid = data.len() / 2;
+    store.put("large/b", vec![data.slice(..mid), data.slice(mid..)].into()).await.expect("a put");
+    let map = store.map("large/b").await.expect("a map");
+    assert!(map == data && map.as_ptr().align_offset(8) == 0, "the bytes of a map are those put");
+    for want in [3_usize..17_000_000, 8_388_607..8_388_609, 19_999_999..20_000_004] {
+        let range = want.start as u64..want.end as u64;
+        let got = store.get_range("large/b", range.clone()).await.expect("a range within");
+        assert!(got == data.slice(want), "{range:?}");
+    }
+    let mut dropped = store.writer("large/c").expect("a writer");
+    on_a_thread(move || dropped.write_all(&data).expect("a write")).await;
+    assert!(store.head("large/c").await.is_err_and(|e| e.is_not_found()), "dropped unfinished");
+    for path in ["large/a", "large/b"] {
+        store.delete(path).await.expect("a delete");
+    }
+}
+
+/// Runs `work` where writers work: on a thread that may block.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    io::run(work).await.expect("no panic")
 }
 
 async fn paths_that_leave_the_store_are_refused(store: &dyn ObjectStore) {
@@ -179,11 +225,11 @@ async fn one_of_many_absent_puts_wins(store: &Arc<dyn ObjectStore>) {
 
 async fn one_of_many_matching_puts_wins(store: &Arc<dyn ObjectStore>) {
     let mut current = store.put("race/match", b"start".into()).await.expect("a put");
-    for _ in 0..5 {
+    for round in 0..5 {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 let (store, etag) = (Arc::clone(store), current.etag.clone());
-                let data = Payload::from(format!("{writer:05}").into_bytes());
+                let data = Payload::from(format!("{round}-{writer:05}").into_bytes());
                 task::spawn("conformance-writer", async move {
                     store.put_if_match("race/match", data, &etag).await
                 })

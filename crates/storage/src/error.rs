@@ -6,6 +6,7 @@ use std::ops::Range;
 use milvus_base::Panicked;
 use milvus_types::{Coded, ErrorCode};
 
+use crate::remote::RemoteCause;
 use crate::store::ETag;
 
 /// Why an operation on an object failed.
@@ -73,6 +74,77 @@ pub enum StoreError {
         #[source]
         source: io::Error,
     },
+    /// A remote store was tried again and again, and did not do it. It may nevertheless have been
+    /// done.
+    #[error("object store is unavailable: cannot {op} {path} in {attempts} attempts")]
+    Unavailable {
+        /// What was tried.
+        op: &'static str,
+        /// The object, or the prefix of a list.
+        path: String,
+        /// How often.
+        attempts: u32,
+        /// What it said last.
+        #[source]
+        source: RemoteCause,
+    },
+    /// A conditional put may have been carried out, and what is there now does not tell: another
+    /// writer has been there since.
+    #[error("cannot tell whether object {path} was put: the reply was lost and it changed since")]
+    InDoubt {
+        /// The object.
+        path: String,
+    },
+    /// A remote store does not let us.
+    #[error("object store refuses access: cannot {op} {path}")]
+    Denied {
+        /// What was tried.
+        op: &'static str,
+        /// The object, or the bucket.
+        path: String,
+        /// What it said.
+        #[source]
+        source: RemoteCause,
+    },
+    /// A remote store refused for another reason; trying again would not help.
+    #[error("object store cannot {op} {path}")]
+    Refused {
+        /// What was tried.
+        op: &'static str,
+        /// The object, or the bucket.
+        path: String,
+        /// What it said.
+        #[source]
+        source: RemoteCause,
+    },
+    /// The bucket is not there.
+    #[error("bucket {bucket} not found")]
+    BucketNotFound {
+        /// The bucket.
+        bucket: String,
+    },
+    /// A setting cannot be meant.
+    #[error("setting {setting} {reason}")]
+    InvalidConfig {
+        /// Milvus's name of it.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The store does not keep the conditions of puts, without which two servers could overwrite
+    /// each other. The text is Milvus's.
+    #[error(
+        "CheckIfConditionWriteSupport failed: PutObjectIfNoneMatch not supported or failed. \
+         BucketName: {bucket}, ObjectKey: {key}, Error: {reason}"
+    )]
+    ConditionsUnsupported {
+        /// The bucket.
+        bucket: String,
+        /// The object it was tried with.
+        key: String,
+        /// What happened.
+        reason: String,
+    },
     /// A bug of the store.
     #[error(transparent)]
     Panicked(#[from] Panicked),
@@ -123,7 +195,24 @@ impl Coded for StoreError {
                 ErrorCode::IoPermissionDenied
             }
             Self::Io { .. } => ErrorCode::IoFailed,
+            Self::Unavailable { source, .. } => unavailable_code(source),
+            Self::InDoubt { .. } | Self::Refused { .. } => ErrorCode::IoFailed,
+            Self::Denied { .. } => ErrorCode::IoPermissionDenied,
+            Self::BucketNotFound { .. } => ErrorCode::IoBucketNotFound,
+            Self::InvalidConfig { .. } | Self::ConditionsUnsupported { .. } => {
+                ErrorCode::IoInvalidArgument
+            }
             Self::Panicked(_) => ErrorCode::StorageInternal,
+        }
+    }
+}
+
+fn unavailable_code(cause: &RemoteCause) -> ErrorCode {
+    match cause {
+        RemoteCause::Status { status: 429 | 503, .. } => ErrorCode::IoTooManyRequests,
+        RemoteCause::Credentials(_) => ErrorCode::IoInvalidCredentials,
+        RemoteCause::Status { .. } | RemoteCause::Timeout { .. } | RemoteCause::Transport(_) => {
+            ErrorCode::ServiceUnavailable
         }
     }
 }

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 
+use crate::aligned::aligned;
 use crate::error::StoreError;
 use crate::path::{check, check_prefix};
 use crate::payload::Payload;
@@ -131,41 +132,13 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn map(&self, path: &str) -> Result<Bytes, StoreError> {
-        let bytes = self.find(path)?.bytes;
-        if bytes.as_ptr().align_offset(8) == 0 {
-            return Ok(bytes);
-        }
-        // A buffer of words is aligned; the object's own may lie anywhere.
-        Ok(Bytes::from_owner(Words::from(&*bytes)))
+        Ok(aligned(self.find(path)?.bytes))
     }
 
     fn writer(&self, path: &str) -> Result<ObjectWriter, StoreError> {
         check(path)?;
         let upload = MemoryUpload { store: self.clone(), path: path.to_owned(), bytes: Vec::new() };
         Ok(ObjectWriter::new(path, Box::new(upload)))
-    }
-}
-
-/// Bytes that begin at a multiple of 8.
-struct Words {
-    bytes: Vec<u8>,
-    start: usize,
-    len: usize,
-}
-
-impl From<&[u8]> for Words {
-    fn from(source: &[u8]) -> Self {
-        let mut bytes: Vec<u8> = Vec::with_capacity(source.len() + 8);
-        let start = bytes.as_ptr().align_offset(8);
-        bytes.resize(start, 0);
-        bytes.extend_from_slice(source);
-        Self { bytes, start, len: source.len() }
-    }
-}
-
-impl AsRef<[u8]> for Words {
-    fn as_ref(&self) -> &[u8] {
-        self.bytes.get(self.start..self.start + self.len).unwrap_or_default()
     }
 }
 

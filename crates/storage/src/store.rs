@@ -18,7 +18,8 @@ use crate::writer::ObjectWriter;
 /// when it has returned. When it returns an error that is not about a condition or the path, the
 /// object may nevertheless have been put (a lost reply): who retries a conditional put must look.
 /// Reads see every put that returned before they began. Conditional puts of one path are decided
-/// one after the other: of several writers with the same condition exactly one wins.
+/// one after the other: of several writers with the same condition exactly one wins. Who puts by
+/// compare-and-swap makes each state's bytes its own, as states are told apart by them.
 ///
 /// Paths: one or more names separated by `/`; no name is empty, begins with a dot, or holds a
 /// backslash or a control character.
@@ -77,7 +78,7 @@ pub struct ObjectMeta {
     pub path: String,
     /// Its length in bytes.
     pub size: u64,
-    /// Changes whenever the object is put anew.
+    /// Changes whenever the object's bytes do; may stay when the same bytes are put anew.
     pub etag: ETag,
 }
 

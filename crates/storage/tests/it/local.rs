@@ -57,3 +57,11 @@ async fn failures_of_the_system_name_the_object() {
     assert_eq!(error.to_string(), "cannot put object a/b");
     assert_eq!(&*store.get("a").await.unwrap().bytes, b"x");
 }
+
+#[tokio::test]
+async fn the_same_bytes_put_anew_are_another_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = LocalStore::open(directory.path()).unwrap();
+    let first = store.put("a", b"x".into()).await.unwrap();
+    assert_ne!(store.put("a", b"x".into()).await.unwrap().etag, first.etag);
+}

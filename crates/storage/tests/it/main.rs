@@ -1,5 +1,11 @@
-//! Every backend against the contract, and what only a local directory promises.
+//! Every backend against the contract, and what only some of them promise.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod azurite;
 mod backends;
+mod cached;
+mod counter;
 mod faults;
 mod local;
+mod minio;
+mod remote;

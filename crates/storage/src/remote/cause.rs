@@ -1,0 +1,173 @@
+//! What a remote store said when it did not do as asked, and what that means for the caller.
+//!
+//! Answers that are no success are caught where requests leave ([`super::http`]) and travel through
+//! the `object_store` crate as the source of its errors; [`Answer::of`] finds them again. So the
+//! status and the error code decide here, and never a text made for people.
+
+use std::error::Error;
+
+use object_store::client::{HttpError, HttpErrorKind};
+
+/// What a remote store, or the way to it, answered.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoteCause {
+    /// The store refused.
+    #[error("it answered {status}{}", spaced(code, message))]
+    Status {
+        /// The HTTP status.
+        status: u16,
+        /// Its error code, such as `SlowDown`; may be empty.
+        code: String,
+        /// Its words; may be empty.
+        message: String,
+    },
+    /// No answer within the time for one request.
+    #[error("it did not answer within {timeout_ms} ms")]
+    Timeout {
+        /// The time, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// The connection failed, or the answer made no sense.
+    #[error("{0}")]
+    Transport(String),
+    /// No credentials could be had for it.
+    #[error("no credentials: {0}")]
+    Credentials(String),
+}
+
+fn spaced(code: &str, message: &str) -> String {
+    match (code, message) {
+        ("", "") => String::new(),
+        (code, "") => format!(" {code}"),
+        ("", message) => format!(": {message}"),
+        (code, message) => format!(" {code}: {message}"),
+    }
+}
+
+/// Marks an answer of the service that credentials come from.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct CredentialsRefused(pub(super) RemoteCause);
+
+/// What an attempt that gave no value means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// No such object.
+    NotFound,
+    /// No such bucket.
+    NoBucket,
+    /// A condition of the request does not hold.
+    Condition,
+    /// Nothing of the object lies in the range.
+    Range,
+    /// Not with these credentials.
+    Denied(RemoteCause),
+    /// Not like this: trying again would not help.
+    Refused(RemoteCause),
+    /// Trouble that may pass. `in_doubt`: the request may nevertheless have been carried out.
+    Trouble { cause: RemoteCause, in_doubt: bool },
+}
+
+impl Answer {
+    /// What `error` means.
+    pub(super) fn of(error: &object_store::Error) -> Self {
+        if let Some(refused) = find::<CredentialsRefused>(error) {
+            let cause = RemoteCause::Credentials(refused.to_string());
+            return Self::Trouble { cause, in_doubt: false };
+        }
+        if let Some(cause) = find::<RemoteCause>(error) {
+            return Self::of_cause(cause);
+        }
+        let cause = RemoteCause::Transport(innermost(error));
+        // A request that was never sent cannot have been carried out.
+        let unsent = find::<HttpError>(error)
+            .is_some_and(|error| matches!(error.kind(), HttpErrorKind::Connect));
+        Self::Trouble { cause, in_doubt: !unsent }
+    }
+
+    /// What `cause` means.
+    pub(super) fn of_cause(cause: &RemoteCause) -> Self {
+        let cause = cause.clone();
+        let RemoteCause::Status { status, code, .. } = &cause else {
+            return Self::Trouble { cause, in_doubt: true };
+        };
+        match (*status, code.as_str()) {
+            (404, "NoSuchBucket" | "ContainerNotFound") => Self::NoBucket,
+            (404, _) => Self::NotFound,
+            (304 | 412, _) | (409, "BlobAlreadyExists") => Self::Condition,
+            (416, _) => Self::Range,
+            (401 | 403, _) => Self::Denied(cause),
+            // Racing conditional writes, a bucket that is being made, or too many requests: nothing
+            // was done.
+            (409 | 429, _) | (503, "SlowDown") => Self::Trouble { cause, in_doubt: false },
+            (501, _) => Self::Refused(cause),
+            (408 | 500..=599, _) | (400, "RequestTimeout") => {
+                Self::Trouble { cause, in_doubt: true }
+            }
+            _ => Self::Refused(cause),
+        }
+    }
+}
+
+fn chain(error: &object_store::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error: &&(dyn Error + 'static)| (*error).source())
+}
+
+fn find<T: Error + 'static>(error: &object_store::Error) -> Option<&T> {
+    chain(error).find_map(|error| error.downcast_ref())
+}
+
+/// The last and most telling message of a chain of errors.
+fn innermost(error: &object_store::Error) -> String {
+    chain(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// The code and the message in an error's XML body; whatever is missing is empty.
+pub(super) fn code_and_message(body: &str) -> (String, String) {
+    let element = |name: &str| {
+        let rest = body.split_once(&format!("<{name}>"))?.1;
+        let text = rest.split_once(&format!("</{name}>"))?.0;
+        Some(text.chars().take(300).filter(|c| !c.is_control()).collect())
+    };
+    (element("Code").unwrap_or_default(), element("Message").unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, code: &str) -> RemoteCause {
+        RemoteCause::Status { status, code: code.to_owned(), message: String::new() }
+    }
+
+    #[test]
+    fn answers_are_told_apart_by_status_and_code() {
+        let of = |number, code| Answer::of_cause(&status(number, code));
+        assert_eq!(of(404, ""), Answer::NotFound);
+        assert_eq!(of(404, "NoSuchKey"), Answer::NotFound);
+        assert_eq!(of(404, "NoSuchBucket"), Answer::NoBucket);
+        assert_eq!(of(412, "PreconditionFailed"), Answer::Condition);
+        assert_eq!(of(409, "BlobAlreadyExists"), Answer::Condition);
+        assert!(matches!(
+            of(409, "ConditionalRequestConflict"),
+            Answer::Trouble { in_doubt: false, .. }
+        ));
+        assert!(matches!(of(503, "SlowDown"), Answer::Trouble { in_doubt: false, .. }));
+        assert!(matches!(of(503, ""), Answer::Trouble { in_doubt: true, .. }));
+        assert!(matches!(of(500, "InternalError"), Answer::Trouble { in_doubt: true, .. }));
+        assert!(matches!(of(403, "SignatureDoesNotMatch"), Answer::Denied(_)));
+        assert!(matches!(of(400, "EntityTooLarge"), Answer::Refused(_)));
+        assert!(matches!(of(301, "PermanentRedirect"), Answer::Refused(_)));
+    }
+
+    #[test]
+    fn bodies_give_code_and_message_or_nothing() {
+        let body = "<?xml?><Error><Code>SlowDown</Code><Message>Reduce\n it</Message></Error>";
+        assert_eq!(code_and_message(body), ("SlowDown".to_owned(), "Reduce it".to_owned()));
+        for odd in ["", "<Code>", "<Code></Message>", "</Code><Code>"] {
+            assert_eq!(code_and_message(odd), (String::new(), String::new()));
+        }
+        assert_eq!(status(503, "SlowDown").to_string(), "it answered 503 SlowDown");
+    }
+}
