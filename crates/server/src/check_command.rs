@@ -5,12 +5,16 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 
 use milvus_base::Clock;
-use milvus_check::{CheckError, CheckOptions, DataDir, DataDirError, RepairError, RepairOptions};
-use milvus_storage::{ObjectStore, RemoteStore, StoreError};
+use milvus_check::{
+    CheckError, CheckOptions, DataDir, DataDirError, LogSource, Overlay, RepairError, RepairOptions,
+};
+use milvus_storage::{LocalStore, ObjectStore, RemoteStore, StoreError};
+use milvus_wal::{ObjectWal, OpenError, PlantedBug};
 use serde::Serialize;
 
 use crate::cli::Check;
-use crate::config::{Config, StorageConfig};
+use crate::config::{Config, LogConfig, StorageConfig};
+use crate::storage::{self, LOCAL_OBJECT_LOG};
 
 /// Why nothing was checked, or a repair stopped.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,9 @@ pub enum CheckFailed {
     /// The object storage.
     #[error(transparent)]
     Storage(#[from] StoreError),
+    /// The log.
+    #[error(transparent)]
+    Log(#[from] OpenError),
     /// The check.
     #[error(transparent)]
     Check(#[from] CheckError),
@@ -38,13 +45,17 @@ pub async fn check(config: &Config, asked_for: &Check) -> Result<u8, CheckFailed
         true => DataDir::lock(&config.data_dir).await?,
         false => DataDir::open(&config.data_dir).await?,
     };
-    let dir = match &config.storage {
-        StorageConfig::Local => dir,
+    let (dir, remote) = match &config.storage {
+        StorageConfig::Local => (dir, None),
         StorageConfig::Remote { store, .. } => {
             let remote = RemoteStore::open((**store).clone(), Clock::system()).await?;
             let remote: Arc<dyn ObjectStore> = Arc::new(remote);
-            dir.with_store(remote)
+            (dir.with_store(remote.clone()), Some(remote))
         }
+    };
+    let dir = match object_log(config, remote).await? {
+        Some(log) => dir.with_log(LogSource::View(Arc::new(log))),
+        None => dir,
     };
     let mut options = CheckOptions::default();
     if io::stderr().is_terminal() {
@@ -60,6 +71,23 @@ pub async fn check(config: &Config, asked_for: &Check) -> Result<u8, CheckFailed
     let report = milvus_check::check(dir.target(), &options).await?;
     show(&report, asked_for.json)?;
     Ok(report.exit_code())
+}
+
+/// The log where it is one of objects, seen without leaving a trace in it.
+async fn object_log(
+    config: &Config,
+    remote: Option<Arc<dyn ObjectStore>>,
+) -> Result<Option<ObjectWal>, CheckFailed> {
+    let LogConfig::Objects { in_data_dir, .. } = &config.log else { return Ok(None) };
+    let store = match remote.filter(|_| !in_data_dir) {
+        Some(remote) => remote,
+        None => {
+            let path = config.data_dir.join(LOCAL_OBJECT_LOG);
+            Arc::new(milvus_base::io::try_run(move || LocalStore::open(path)).await?)
+        }
+    };
+    let seen = Arc::new(Overlay::new(store));
+    Ok(Some(storage::object_log(&config.log, seen, PlantedBug::None)?))
 }
 
 fn show<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> io::Result<()> {

@@ -9,13 +9,17 @@ use std::sync::Arc;
 
 use milvus_base::Clock;
 use milvus_storage::{CacheOptions, CachedStore, LocalStore, Maps, ObjectStore, RemoteStore};
-use milvus_wal::{LocalWal, LocalWalOptions, ObjectWal, ObjectWalOptions, PlantedBug, Wal};
+use milvus_wal::{
+    LocalWal, LocalWalOptions, ObjectWal, ObjectWalOptions, OpenError, PlantedBug, Wal,
+};
 
 use crate::config::{Config, LogConfig, StorageConfig};
 use crate::start_error::StartError;
 
 /// What every object key of the log begins with.
 const LOG_PREFIX: &str = "log";
+/// The directory of a log of objects that lies in the data directory.
+pub(crate) const LOCAL_OBJECT_LOG: &str = "wp";
 
 /// Data and log, open.
 pub(crate) struct Storage {
@@ -69,20 +73,34 @@ async fn open_log(
             let wal = LocalWal::open(config.data_dir.join("log"), options).await;
             Ok(Arc::new(wal.map_err(|error| StartError::role("log", &error))?))
         }
-        LogConfig::Objects { in_data_dir, flush_interval, max_batch_bytes, merge_bytes } => {
+        LogConfig::Objects { in_data_dir, .. } => {
             let store = match remote.filter(|_| !in_data_dir) {
                 Some(remote) => remote,
-                None => Arc::new(open_local(config, "wp").await?),
+                None => Arc::new(open_local(config, LOCAL_OBJECT_LOG).await?),
             };
-            let options = ObjectWalOptions {
-                flush_interval: *flush_interval,
-                max_batch_bytes: *max_batch_bytes,
-                merge_bytes: *merge_bytes,
-                planted_bug,
-                ..ObjectWalOptions::default()
-            };
-            let wal = ObjectWal::open(store, LOG_PREFIX, options);
+            let wal = object_log(&config.log, store, planted_bug);
             Ok(Arc::new(wal.map_err(|error| StartError::role("log", &error))?))
         }
     }
+}
+
+/// The log of objects in `store`, under the settings of `log`.
+pub(crate) fn object_log(
+    log: &LogConfig,
+    store: Arc<dyn ObjectStore>,
+    planted_bug: PlantedBug,
+) -> Result<ObjectWal, OpenError> {
+    let defaults = ObjectWalOptions { planted_bug, ..ObjectWalOptions::default() };
+    let options = match log {
+        LogConfig::Files => defaults,
+        LogConfig::Objects { flush_interval, max_batch_bytes, merge_bytes, .. } => {
+            ObjectWalOptions {
+                flush_interval: *flush_interval,
+                max_batch_bytes: *max_batch_bytes,
+                merge_bytes: *merge_bytes,
+                ..defaults
+            }
+        }
+    };
+    ObjectWal::open(store, LOG_PREFIX, options)
 }
