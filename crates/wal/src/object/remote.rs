@@ -227,7 +227,7 @@ impl HeadError {
 }
 
 /// What became of reading the header of the block at `first`.
-fn judge_head(
+pub(super) fn judge_head(
     of: LogId,
     first: u64,
     path: &str,
