@@ -6,7 +6,8 @@
 //!    list made before says which to read ahead; and if it shows one behind the tail, the one that is not
 //!    there was lost.
 //! 3. A claim is put at the tail. If another block is there by then, it belongs to the log, and the tail is
-//!    looked for again. Once the claim is there, no older owner writes.
+//!    looked for again. Once the claim is there, no older owner writes. Where objects are files, its put
+//!    syncs the directory, and so makes the names durable that were found in it.
 //! 4. If the manifest is still this owner's, the channel is: nobody has trimmed or merged since step 1, so
 //!    the object that was not there never was.
 //! 5. What a crash left behind is deleted.
