@@ -18,7 +18,7 @@
 //!   more.
 //! - A manifest is only ever put in the place of the one that was read before. A new owner puts one of
 //!   its `term` and its own `owner` id first, so that an older owner's no longer match. `id` is drawn for
-//!   each put, to tell after a lost reply whether it arrived.
+//!   each, so that no two are the same bytes.
 //! - Flag 1: the channel is removed; what is left of it is to be deleted.
 
 use std::collections::VecDeque;

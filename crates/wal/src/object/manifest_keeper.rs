@@ -30,8 +30,8 @@ pub(super) enum KeepError {
 }
 
 impl ManifestKeeper {
-    /// Puts the manifest that says `log`. After an error of the store the next call settles which of
-    /// the two is there.
+    /// Puts the manifest that says `log`. After an error of the store it may be there, or the one
+    /// before; the next call takes the place of either.
     pub(super) async fn put(&mut self, shared: &Shared, log: &Extents) -> Result<(), KeepError> {
         let remote = &shared.remote;
         let manifest = Manifest {
@@ -51,14 +51,8 @@ impl ManifestKeeper {
         loop {
             let etag = match self.etag.take() {
                 Some(etag) => etag,
-                None => {
-                    let (found, etag) = own(shared).await?;
-                    if found.id == manifest.id {
-                        self.etag = Some(etag);
-                        return Ok(());
-                    }
-                    etag
-                }
+                // Also if it is the one of an earlier attempt: only a put that returns says that it stays.
+                None => own(shared).await?.1,
             };
             let put = remote.store.put_if_match(&path, bytes.clone().into(), &etag);
             let error = match remote.timed("put", &path, put).await {

@@ -13,7 +13,8 @@
 //!   next put finds it there, and fails. Claims are never deleted (88 bytes for each opening), so that
 //!   this holds however late that put comes.
 //! - **Lost replies.** A put whose outcome is not known is tried again under the same name with the same
-//!   bytes, and read back: the id in the block tells whose it is. When it stays unknown for
+//!   bytes, and read back: the id in the block tells whose it is. If it is there it is put once more in
+//!   its own place, since only a put that has returned is durable. When it stays unknown for
 //!   [`ObjectWalOptions::give_up_after`], its appends fail as in doubt, and a claim under the same name
 //!   settles whether the batch is in the log. The batch is never written under another name.
 //! - **One put at a time**, so the log has no holes: everything that arrives meanwhile is the next batch.

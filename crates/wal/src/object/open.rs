@@ -2,27 +2,34 @@
 //!
 //! 1. The manifest is put anew with this term and a new owner's id. From here on no other owner trims or
 //!    merges: what the manifest says stays so.
-//! 2. From its `next` on, object after object is looked for by name, until one is not there: the tail. If
-//!    a list shows one behind it, the one that is not there was lost.
+//! 2. From its `next` on, object after object is looked for by name, until one is not there: the tail. A
+//!    list made before says which to read ahead; and if it shows one behind the tail, the one that is not
+//!    there was lost.
 //! 3. A claim is put at the tail. If another block is there by then, it belongs to the log, and the tail is
-//!    looked for again. Once the claim is there, no older owner writes.
+//!    looked for again. Once the claim is there, no older owner writes. Where objects are files, its put
+//!    syncs the directory, and so makes the names durable that were found in it.
 //! 4. If the manifest is still this owner's, the channel is: nobody has trimmed or merged since step 1, so
 //!    the object that was not there never was.
 //! 5. What a crash left behind is deleted.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use milvus_storage::{ObjectMeta, Payload, StoreError};
 
-use super::block::{BlockHeader, Kind as BlockKind, LogId, UniqueId, unique_id};
+use super::block::{BLOCK_HEADER, BlockHeader, Kind as BlockKind, LogId, UniqueId, unique_id};
 use super::channel::Shared;
 use super::clean::{self, Listed};
 use super::extents::{Extent, Extents, Kind};
 use super::manifest::Manifest;
 use super::manifest_keeper::{ManifestKeeper, load};
-use super::remote::{Put, Remote, damaged};
+use super::remote::{Put, Remote, damaged, judge_head};
 use super::{merge, remove};
 use crate::error::OpenError;
+
+/// So many heads of blocks are read at the same time.
+const READ_AHEAD: usize = 64;
 
 /// Opens `remote`'s channel for its term.
 pub(super) async fn open(remote: Remote) -> Result<Arc<Shared>, OpenError> {
@@ -33,12 +40,13 @@ pub(super) async fn open(remote: Remote) -> Result<Arc<Shared>, OpenError> {
         trim: manifest.trim,
         settled: manifest.settled,
         next: manifest.next,
-        recent: std::collections::VecDeque::new(),
+        recent: VecDeque::new(),
         tail: manifest.next,
         end: manifest.end,
     };
-    walk(&remote, of, &mut log).await?;
     let listed = list(&remote).await?;
+    let ahead = read_ahead(&remote, of, log.next, &listed).await;
+    walk(&remote, of, &mut log, &ahead).await?;
     check_nothing_lost(&remote, of, owner, &mut log, &listed).await?;
     milvus_base::failpoint::hit("wal.object.before-claim");
     claim(&remote, of, &mut log).await?;
@@ -125,7 +133,7 @@ async fn first_manifest(remote: &Remote, owner: UniqueId) -> Result<Manifest, Op
         next: 0,
         end: 0,
         removed: false,
-        settled: std::collections::VecDeque::new(),
+        settled: VecDeque::new(),
     })
 }
 
@@ -137,11 +145,46 @@ fn refuse_below(remote: &Remote, current: u64) -> Result<(), OpenError> {
     Ok(())
 }
 
+/// Heads of blocks that were read at the same time, by first position: so that a far store does not make
+/// the walk long. What a list does not show is missing here, and nothing follows from that.
+pub(super) type Ahead = HashMap<u64, Bytes>;
+
+async fn read_ahead(remote: &Remote, of: LogId, next: u64, listed: &[Listed]) -> Ahead {
+    let wanted = listed.iter().filter(|l| l.log == of.log && l.end.is_none() && l.first >= next);
+    let read = |listed: &Listed| {
+        let (store, path) = (Arc::clone(&remote.store), listed.path.clone());
+        let read = async move { store.get_range(&path, 0..BLOCK_HEADER as u64).await };
+        (listed.first, milvus_base::task::spawn("log head", read))
+    };
+    let reads: Vec<_> = wanted.take(READ_AHEAD).map(read).collect();
+    let mut ahead = Ahead::new();
+    let finish = async {
+        for (first, read) in reads {
+            // The walk finds out what is wrong with the others.
+            if let Ok(Ok(bytes)) = read.await {
+                ahead.insert(first, bytes);
+            }
+        }
+        Ok(())
+    };
+    let _ = remote.timed("read", &remote.dir, finish).await;
+    ahead
+}
+
 /// Follows the log from where its tail is thought to be to where it is.
-pub(super) async fn walk(remote: &Remote, of: LogId, log: &mut Extents) -> Result<(), OpenError> {
+pub(super) async fn walk(
+    remote: &Remote,
+    of: LogId,
+    log: &mut Extents,
+    ahead: &Ahead,
+) -> Result<(), OpenError> {
     loop {
         let at = log.tail;
-        let found = remote.head(of, at).await.map_err(|error| error.into_open(remote, at))?;
+        let found = match ahead.get(&at) {
+            Some(bytes) => judge_head(of, at, &remote.batch_path(of, at), Ok(bytes.clone())),
+            None => remote.head(of, at).await,
+        };
+        let found = found.map_err(|error| error.into_open(remote, at))?;
         let Some(header) = found else {
             return Ok(());
         };
@@ -190,7 +233,7 @@ async fn check_nothing_lost(
         let behind = head(listed.first).await;
         if !matches!(behind, Ok(None)) {
             // The older owner may have written since the tail was found.
-            walk(remote, of, log).await?;
+            walk(remote, of, log, &Ahead::new()).await?;
         }
         if !matches!(behind, Ok(None)) && listed.first >= log.tail {
             check_still_owner(remote, owner).await?;
@@ -210,7 +253,7 @@ async fn claim(remote: &Remote, of: LogId, log: &mut Extents) -> Result<(), Open
             Put::Written => return step_over(remote, log, &claim),
             Put::Taken(found) => {
                 step_over(remote, log, &found)?;
-                walk(remote, of, log).await?;
+                walk(remote, of, log, &Ahead::new()).await?;
             }
             Put::Obstructed(damage) => return Err(damage.into()),
             Put::Unknown(error) => return Err(remote.failed("claim", log.tail, error).into()),

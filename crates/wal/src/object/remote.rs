@@ -176,12 +176,17 @@ impl Remote {
         let mut failures = 0;
         loop {
             let put = self.store.put_if_absent(&path, block.clone());
-            let error = match self.timed_put("put", &path, block.len(), put).await {
+            let mut error = match self.timed_put("put", &path, block.len(), put).await {
                 Ok(_) => return Put::Written,
                 Err(error) => error,
             };
             match self.head_once(header.of, header.first).await {
-                Ok(Some(found)) if found.id == header.id => return Put::Written,
+                Ok(Some(found)) if found.id == header.id => {
+                    match self.put_again(&path, block).await {
+                        Ok(()) => return Put::Written,
+                        Err(again) => error = again,
+                    }
+                }
                 Ok(Some(found)) => return Put::Taken(found),
                 Ok(None) | Err(HeadError::Store(_)) => {}
                 Err(HeadError::Damaged(damage)) => return Put::Obstructed(damage),
@@ -202,6 +207,14 @@ impl Remote {
             self.pause(failures).await;
             failures = failures.saturating_add(1);
         }
+    }
+
+    /// Puts `block` in the place of itself. That it is seen at `path` says that it arrived; that it is
+    /// durable only a put says that has returned.
+    pub(super) async fn put_again(&self, path: &str, block: &Payload) -> Result<(), StoreError> {
+        let found = self.timed("head", path, self.store.head(path)).await?;
+        let put = self.store.put_if_match(path, block.clone(), &found.etag);
+        self.timed_put("put", path, block.len(), put).await.map(drop)
     }
 
     /// Deletes objects that nothing needs any more; what cannot be deleted now is when the channel is
@@ -227,7 +240,7 @@ impl HeadError {
 }
 
 /// What became of reading the header of the block at `first`.
-fn judge_head(
+pub(super) fn judge_head(
     of: LogId,
     first: u64,
     path: &str,

@@ -9,7 +9,7 @@ use super::block::unique_id;
 use super::extents::Extents;
 use super::manifest::Manifest;
 use super::manifest_keeper::load;
-use super::open::walk;
+use super::open::{Ahead, walk};
 use super::remote::Remote;
 use crate::error::{OpenError, RemoveError};
 
@@ -52,7 +52,7 @@ pub(super) async fn finish(remote: &Remote, manifest: &Manifest) -> Result<(), S
         trim: manifest.trim,
         recent: VecDeque::new(),
     };
-    let _ = walk(remote, manifest.of, &mut log).await;
+    let _ = walk(remote, manifest.of, &mut log, &Ahead::new()).await;
     for extent in log.settled.iter().chain(log.recent.iter().rev()) {
         let path = remote.path(manifest.of, extent);
         remote.retrying("delete", &path, || remote.store.delete(&path)).await?;

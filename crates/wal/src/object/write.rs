@@ -206,7 +206,13 @@ async fn settle(shared: &Arc<Shared>, batch: Batch, source: Arc<StoreError>) {
                 Err(KeepError::Gone) => shared.stop(shared.closed()),
                 Err(KeepError::Unreadable(_) | KeepError::Store(_)) => continue,
             },
-            Put::Taken(found) if found.id == header.id => publish(shared, &header, &block),
+            Put::Taken(found) if found.id == header.id => {
+                let path = shared.remote.batch_path(shared.of, header.first);
+                if shared.remote.put_again(&path, &block).await.is_err() {
+                    continue;
+                }
+                publish(shared, &header, &block);
+            }
             Put::Taken(by) => lost_to(shared, Vec::new(), &by),
             Put::Obstructed(damage) => obstructed(shared, Vec::new(), &damage),
             Put::Unknown(_) => continue,

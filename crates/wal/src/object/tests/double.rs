@@ -30,6 +30,8 @@ struct State {
     changes_left: Option<u64>,
     /// What lists show.
     listed: Option<Vec<ObjectMeta>>,
+    /// Whether puts arrive and are not answered.
+    mute: bool,
     /// Which requests arrive only when released.
     holding: Option<Held>,
     held: usize,
@@ -54,6 +56,15 @@ impl Double {
     pub(super) async fn freeze_lists(&self) {
         let listed = self.inner.list("").await.unwrap();
         self.state.lock().listed = Some(listed);
+    }
+
+    /// Lets puts arrive without an answer, or no longer.
+    pub(super) fn mute(&self, on: bool) {
+        self.state.lock().mute = on;
+    }
+
+    fn answer(&self, path: &str, put: ObjectMeta) -> Result<ObjectMeta, StoreError> {
+        if self.state.lock().mute { Err(Self::cut_off(path)) } else { Ok(put) }
     }
 
     /// Holds requests back until `release`.
@@ -116,7 +127,8 @@ impl ObjectStore for Double {
     async fn put_if_absent(&self, path: &str, data: Payload) -> Result<ObjectMeta, StoreError> {
         self.wait_for_release(Held::ConditionalPuts).await;
         self.change(path)?;
-        self.inner.put_if_absent(path, data).await
+        let put = self.inner.put_if_absent(path, data).await?;
+        self.answer(path, put)
     }
 
     async fn put_if_match(
@@ -126,7 +138,8 @@ impl ObjectStore for Double {
         etag: &ETag,
     ) -> Result<ObjectMeta, StoreError> {
         self.change(path)?;
-        self.inner.put_if_match(path, data, etag).await
+        let put = self.inner.put_if_match(path, data, etag).await?;
+        self.answer(path, put)
     }
 
     async fn get(&self, path: &str) -> Result<Object, StoreError> {

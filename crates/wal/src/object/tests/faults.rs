@@ -96,6 +96,21 @@ async fn an_owner_cut_off_while_its_batch_came_and_went_is_fenced() {
     }
 }
 
+/// A directory that shows a file does not say that it has it after a loss of power.
+#[tokio::test]
+async fn what_no_put_has_vouched_for_is_not_acknowledged() {
+    let store = memory();
+    let deaf = Double::new(&store);
+    let seen: Arc<dyn ObjectStore> = deaf.clone();
+    let channel = wal(&seen, impatient()).open(CHANNEL, 1).await.unwrap();
+    deaf.mute(true);
+    let in_doubt = try_put(&*channel, "there").await.unwrap_err();
+    assert!(matches!(in_doubt, AppendError::InDoubt { .. }), "{in_doubt}");
+    deaf.mute(false);
+    put_when_it_goes_on(&*channel, "after").await;
+    assert_eq!(texts(&*channel, Position::START).await, ["there", "after"]);
+}
+
 #[tokio::test]
 async fn lost_replies_that_are_read_back_are_acknowledged_once() {
     let store = memory();
