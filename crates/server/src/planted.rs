@@ -11,12 +11,15 @@ use crate::start_error::StartError;
 const VARIABLE: &str = "MILVUS_PLANTED_BUG";
 const FAILPOINT: &str = "MILVUS_FAILPOINT";
 
-/// The places of `milvus_base::failpoint::hit` that a running server comes by.
+/// The places of `milvus_base::failpoint::hit` that a running server comes by, besides those in the log.
 const FAILPOINTS: &[&str] = &[
+    "storage.upload.before-complete",
+    "storage.put.before-answer",
     "flush.files-written",
     "flush.before-commit",
     "flush.after-commit",
     "manifest.written",
+    "compact.columns",
     "compact.written",
     "compact.outputs-written",
     "compact.before-commit",
@@ -27,7 +30,8 @@ const FAILPOINTS: &[&str] = &[
 pub(crate) fn arm_failpoint() -> Result<(), StartError> {
     let Some(spec) = std::env::var_os(FAILPOINT) else { return Ok(()) };
     let spec = spec.to_string_lossy();
-    failpoint::arm(&spec, FAILPOINTS)?;
+    let known: Vec<&str> = FAILPOINTS.iter().copied().chain(milvus_wal::FAILPOINTS).collect();
+    failpoint::arm(&spec, &known)?;
     tracing::error!(%spec, "this server ends at a failpoint on purpose");
     Ok(())
 }

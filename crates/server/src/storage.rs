@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use milvus_base::Clock;
 use milvus_storage::{CacheOptions, CachedStore, LocalStore, Maps, ObjectStore, RemoteStore};
-use milvus_wal::{
-    LocalWal, LocalWalOptions, ObjectWal, ObjectWalOptions, OpenError, PlantedBug, Wal,
-};
+use milvus_wal::{LocalWal, LocalWalOptions, ObjectWal, ObjectWalOptions, PlantedBug, Wal};
 
 use crate::config::{Config, LogConfig, StorageConfig};
 use crate::start_error::StartError;
@@ -78,8 +76,7 @@ async fn open_log(
                 Some(remote) => remote,
                 None => Arc::new(open_local(config, LOCAL_OBJECT_LOG).await?),
             };
-            let wal = object_log(&config.log, store, planted_bug);
-            Ok(Arc::new(wal.map_err(|error| StartError::role("log", &error))?))
+            Ok(Arc::new(object_log(&config.log, store, planted_bug)))
         }
     }
 }
@@ -89,7 +86,7 @@ pub(crate) fn object_log(
     log: &LogConfig,
     store: Arc<dyn ObjectStore>,
     planted_bug: PlantedBug,
-) -> Result<ObjectWal, OpenError> {
+) -> ObjectWal {
     let defaults = ObjectWalOptions { planted_bug, ..ObjectWalOptions::default() };
     let options = match log {
         LogConfig::Files => defaults,
