@@ -51,7 +51,7 @@ fn is_there(server: &Server, path: &str) -> bool {
     server.objects().find(BUCKET, &format!("files/{path}")).unwrap().is_some()
 }
 
-async fn until(mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(mut done: impl FnMut() -> bool) {
     while !done() {
         clock::sleep(Duration::from_millis(1)).await;
     }
