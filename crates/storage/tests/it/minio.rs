@@ -1,5 +1,6 @@
 //! Remote stores against a real MinIO, where `MILVUS_TEST_MINIO` names its binary (`scripts/minio`).
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,11 +8,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use milvus_base::Clock;
+use milvus_base::{Clock, task};
 use milvus_storage::{ObjectStore, RemoteConfig, RemoteStore, StoreError, conformance};
 
 /// A server with an empty directory; ends with the value.
 struct Minio {
+    binary: OsString,
     process: Child,
     port: u16,
     directory: tempfile::TempDir,
@@ -31,19 +33,33 @@ impl Minio {
         let certificates = directory.path().join("certificates");
         fs::create_dir(&certificates).unwrap();
         prepare(&certificates);
-        let process = Command::new(binary)
+        let process = Self::run(&binary, port, directory.path());
+        Some(Self { binary, process, port, directory })
+    }
+
+    fn run(binary: &OsStr, port: u16, directory: &Path) -> Child {
+        Command::new(binary)
             .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
             .arg("--certs-dir")
-            .arg(&certificates)
-            .arg(directory.path().join("objects"))
+            .arg(directory.join("certificates"))
+            .arg(directory.join("objects"))
             .env("MINIO_ROOT_USER", "minio-user")
             .env("MINIO_ROOT_PASSWORD", "minio-password")
             .env("MINIO_BROWSER", "off")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .unwrap();
-        Some(Self { process, port, directory })
+            .unwrap()
+    }
+
+    /// As `kill -9` does.
+    fn kill(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+
+    fn start_again(&mut self) {
+        self.process = Self::run(&self.binary, self.port, self.directory.path());
     }
 
     fn config(&self) -> RemoteConfig {
@@ -61,8 +77,7 @@ impl Minio {
 
 impl Drop for Minio {
     fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.kill();
     }
 }
 
@@ -161,4 +176,24 @@ async fn a_server_that_signs_its_own_certificate_is_trusted_if_the_file_holds_it
     let error = RemoteStore::open(elsewhere, Clock::system()).await.unwrap_err();
     let source = std::error::Error::source(&error).unwrap().to_string();
     assert!(source.contains("certificate not valid for name"), "{source}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_put_outlives_kills_and_what_is_under_way_goes_on_after_them() {
+    let Some(mut minio) = Minio::start() else {
+        eprintln!("skipped: MILVUS_TEST_MINIO names no binary (scripts/minio finds or builds it)");
+        return;
+    };
+    let store = RemoteStore::open(minio.config(), Clock::system()).await.unwrap();
+    let first = store.put_if_absent("before", b"1".into()).await.unwrap();
+    minio.kill();
+    let put = {
+        let (store, etag) = (store.clone(), first.etag.clone());
+        task::spawn("put", async move { store.put_if_match("before", b"2".into(), &etag).await })
+    };
+    minio.start_again();
+    let second = put.await.unwrap().unwrap();
+    assert_eq!(store.head("before").await.unwrap(), second);
+    assert_eq!(&*store.get("before").await.unwrap().bytes, b"2");
+    assert!(store.put_if_absent("before", b"3".into()).await.unwrap_err().is_conflict());
 }

@@ -73,6 +73,15 @@ async fn a_bucket_without_root_path_and_with_short_pages_keeps_the_contract() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_busy_and_asks_racing_writers_to_come_again_keeps_the_contract() {
+    let server = double(Options::default()).await;
+    let store = open(&server).await;
+    faults(&server, "slow_down=0.03,conflict=0.03,race=0.1,seed=5");
+    conformance::all(Arc::new(store)).await;
+    assert!(server.faults_shown() > 10, "faults shown {}", server.faults_shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_bucket_is_made_once_and_found_again() {
     let server = double(Options::default()).await;
     assert!(!server.objects().has_bucket(BUCKET));
