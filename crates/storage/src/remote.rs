@@ -33,6 +33,7 @@ mod http;
 mod probe;
 mod put;
 mod read;
+mod tls;
 mod upload;
 mod write_id;
 
@@ -103,7 +104,7 @@ impl RemoteStore {
             Ok::<_, StoreError>((config, connected))
         })
         .await?;
-        let Connected { client, maker } = connected;
+        let Connected { client, maker, connector } = connected;
         let store = Self(Arc::new(Shared {
             client,
             kind: config.kind,
@@ -113,7 +114,7 @@ impl RemoteStore {
             policy: Policy::new(clock, config.request_timeout, config.retry_timeout),
             runtime: Handle::current(),
         }));
-        store.ensure_bucket(&config, &maker).await?;
+        store.ensure_bucket(&config, &maker, &connector).await?;
         Ok(store)
     }
 

@@ -22,6 +22,7 @@ impl RemoteStore {
         &self,
         config: &RemoteConfig,
         maker: &Maker,
+        connector: &Connector,
     ) -> Result<(), StoreError> {
         let Err(failure) = self.look_into_bucket().await else {
             return Ok(());
@@ -33,7 +34,7 @@ impl RemoteStore {
         if matches!(maker, Maker::Nobody) {
             return Err(StoreError::BucketNotFound { bucket: config.bucket.clone() });
         }
-        self.make_bucket(config, maker).await
+        self.make_bucket(config, maker, connector).await
     }
 
     async fn look_into_bucket(&self) -> Result<(), Failure> {
@@ -45,14 +46,17 @@ impl RemoteStore {
         self.policy().repeat(call, 0, look).await.map(|_| ())
     }
 
-    async fn make_bucket(&self, config: &RemoteConfig, maker: &Maker) -> Result<(), StoreError> {
+    async fn make_bucket(
+        &self,
+        config: &RemoteConfig,
+        maker: &Maker,
+        connector: &Connector,
+    ) -> Result<(), StoreError> {
         let call = self.call("make bucket", &config.bucket);
-        let client = Connector::new(config).connect(&options(config)?).map_err(|source| {
-            StoreError::Refused {
-                op: call.op,
-                path: config.bucket.clone(),
-                source: RemoteCause::Transport(source.to_string()),
-            }
+        let client = connector.connect(&options(config)).map_err(|source| StoreError::Refused {
+            op: call.op,
+            path: config.bucket.clone(),
+            source: RemoteCause::Transport(source.to_string()),
         })?;
         let made = self.policy().repeat(call, 0, || ask_for_bucket(&client, config, maker)).await;
         made.map_err(|failure| failure.into_error(call))?;

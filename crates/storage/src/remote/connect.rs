@@ -23,6 +23,7 @@ impl<T: ObjectStore + MultipartStore + PaginatedListStore> Client for T {}
 pub(super) struct Connected {
     pub(super) client: Arc<dyn Client>,
     pub(super) maker: Maker,
+    pub(super) connector: Connector,
 }
 
 /// Who makes buckets.
@@ -36,7 +37,7 @@ pub(super) enum Maker {
 /// Makes the client that `config` asks for. Reads the file of certificates; sends nothing.
 pub(super) fn connect(config: &RemoteConfig) -> Result<Connected, StoreError> {
     config.check()?;
-    let connector = Connector::new(config);
+    let connector = Connector::new(config)?;
     let refused = |source: object_store::Error| StoreError::Refused {
         op: "configure access to",
         path: config.url(),
@@ -44,16 +45,16 @@ pub(super) fn connect(config: &RemoteConfig) -> Result<Connected, StoreError> {
     };
     match config.kind {
         RemoteKind::S3 => {
-            let s3 = s3(config, &connector)?.build().map_err(refused)?;
-            Ok(Connected { client: Arc::new(s3.clone()), maker: Maker::S3(s3) })
+            let s3 = s3(config, &connector).build().map_err(refused)?;
+            Ok(Connected { client: Arc::new(s3.clone()), maker: Maker::S3(s3), connector })
         }
         RemoteKind::Gcs => {
-            let gcs: GoogleCloudStorage = gcs(config, &connector)?.build().map_err(refused)?;
-            Ok(Connected { client: Arc::new(gcs), maker: Maker::Nobody })
+            let gcs: GoogleCloudStorage = gcs(config, &connector).build().map_err(refused)?;
+            Ok(Connected { client: Arc::new(gcs), maker: Maker::Nobody, connector })
         }
         RemoteKind::Azure => {
-            let azure: MicrosoftAzure = azure(config, &connector)?.build().map_err(refused)?;
-            Ok(Connected { client: Arc::new(azure.clone()), maker: Maker::Azure(azure) })
+            let azure: MicrosoftAzure = azure(config, &connector).build().map_err(refused)?;
+            Ok(Connected { client: Arc::new(azure.clone()), maker: Maker::Azure(azure), connector })
         }
     }
 }
@@ -63,7 +64,7 @@ fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
-fn s3(config: &RemoteConfig, connector: &Connector) -> Result<AmazonS3Builder, StoreError> {
+fn s3(config: &RemoteConfig, connector: &Connector) -> AmazonS3Builder {
     // The endpoint holds the bucket where the host does.
     let endpoint = if config.use_virtual_host { config.bucket_url() } else { config.url() };
     let mut builder =
@@ -75,7 +76,7 @@ fn s3(config: &RemoteConfig, connector: &Connector) -> Result<AmazonS3Builder, S
             // TLS protects what is sent; without it the signature does.
             .with_unsigned_payload(config.use_ssl)
             .with_disable_bulk_delete(true)
-            .with_client_options(http::options(config)?)
+            .with_client_options(http::options(config))
             .with_retry(no_retries())
             .with_http_connector(connector.clone());
     if !config.use_iam || !config.region.is_empty() {
@@ -88,13 +89,10 @@ fn s3(config: &RemoteConfig, connector: &Connector) -> Result<AmazonS3Builder, S
     } else if !config.iam_endpoint.is_empty() {
         builder = builder.with_metadata_endpoint(&config.iam_endpoint);
     }
-    Ok(builder)
+    builder
 }
 
-fn gcs(
-    config: &RemoteConfig,
-    connector: &Connector,
-) -> Result<GoogleCloudStorageBuilder, StoreError> {
+fn gcs(config: &RemoteConfig, connector: &Connector) -> GoogleCloudStorageBuilder {
     let builder = if config.use_iam {
         GoogleCloudStorageBuilder::from_env()
     } else {
@@ -103,29 +101,26 @@ fn gcs(
     let mut builder = builder
         .with_bucket_name(&config.bucket)
         .with_base_url(&config.url())
-        .with_client_options(http::options(config)?)
+        .with_client_options(http::options(config))
         .with_retry(no_retries())
         .with_http_connector(connector.clone());
     if !config.use_iam && !config.gcp_credential_json.is_empty() {
         builder = builder.with_service_account_key(&config.gcp_credential_json);
     }
-    Ok(builder)
+    builder
 }
 
-fn azure(
-    config: &RemoteConfig,
-    connector: &Connector,
-) -> Result<MicrosoftAzureBuilder, StoreError> {
+fn azure(config: &RemoteConfig, connector: &Connector) -> MicrosoftAzureBuilder {
     let builder = if config.use_iam {
         MicrosoftAzureBuilder::from_env()
     } else {
         MicrosoftAzureBuilder::new().with_access_key(&config.secret_key)
     };
-    Ok(builder
+    builder
         .with_account(&config.access_key)
         .with_container_name(&config.bucket)
         .with_endpoint(config.account_url())
-        .with_client_options(http::options(config)?)
+        .with_client_options(http::options(config))
         .with_retry(no_retries())
-        .with_http_connector(connector.clone()))
+        .with_http_connector(connector.clone())
 }

@@ -1,7 +1,7 @@
 //! The HTTP client under a remote store: where answers that are no success become typed, before any
 //! text is made of them, and where secrets are taken out of what servers say.
 
-use std::sync::{Arc, Once};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,9 +10,11 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpService,
     ReqwestConnector,
 };
+use rustls::ClientConfig;
 
 use super::cause::{CredentialsRefused, RemoteCause, code_and_message};
 use super::config::RemoteConfig;
+use super::tls;
 use crate::error::StoreError;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,13 +30,16 @@ struct Known {
     /// The server's host, without port.
     host: String,
     secrets: Vec<String>,
+    /// If certificates are to be trusted besides the system's.
+    tls: Option<ClientConfig>,
 }
 
 impl Connector {
-    /// The connector of the store that `config` names.
-    pub(super) fn new(config: &RemoteConfig) -> Self {
-        install_crypto();
-        Self(Arc::new(Known { host: config.host(), secrets: config.secrets() }))
+    /// The connector of the store that `config` names. Blocks: it reads the file of certificates.
+    pub(super) fn new(config: &RemoteConfig) -> Result<Self, StoreError> {
+        tls::install_crypto();
+        let tls = config.ca_file.as_deref().map(tls::trusting).transpose()?;
+        Ok(Self(Arc::new(Known { host: config.host(), secrets: config.secrets(), tls })))
     }
 }
 
@@ -46,45 +51,38 @@ impl std::fmt::Debug for Connector {
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        let inner = ReqwestConnector::default().connect(options)?;
+        let inner = match &self.0.tls {
+            Some(tls) => trusting_client(tls)?,
+            None => ReqwestConnector::default().connect(options)?,
+        };
         Ok(HttpClient::new(Service { known: self.clone(), inner }))
     }
 }
 
 /// The client options that `config` asks for.
-pub(super) fn options(config: &RemoteConfig) -> Result<ClientOptions, StoreError> {
-    let mut options = ClientOptions::new()
+pub(super) fn options(config: &RemoteConfig) -> ClientOptions {
+    ClientOptions::new()
         .with_allow_http(!config.use_ssl)
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_pool_idle_timeout(IDLE_TIMEOUT)
         // Each attempt has a time of its own, by what it moves (`attempt`).
-        .with_timeout_disabled();
-    let Some(file) = &config.ca_file else {
-        return Ok(options);
-    };
-    let invalid = |reason: String| StoreError::InvalidConfig {
-        setting: "minio.ssl.tlsCACert",
-        reason: format!("is {}, which is no certificate: {reason}", file.display()),
-    };
-    let pem = std::fs::read(file).map_err(|error| invalid(error.to_string()))?;
-    let certificates = object_store::Certificate::from_pem_bundle(&pem)
-        .map_err(|error| invalid(error.to_string()))?;
-    if certificates.is_empty() {
-        return Err(invalid("it holds none".to_owned()));
-    }
-    for certificate in certificates {
-        options = options.with_root_certificate(certificate);
-    }
-    Ok(options)
+        .with_timeout_disabled()
 }
 
-/// TLS runs on ring; who comes first decides for the process.
-fn install_crypto() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        // Someone else's choice serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
+/// A client that trusts the certificates of a file. The `object_store` crate's own takes such a file
+/// too, but then refuses servers that sign their own certificate.
+fn trusting_client(tls: &ClientConfig) -> object_store::Result<HttpClient> {
+    let client = reqwest::Client::builder()
+        .http1_only()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .tls_backend_preconfigured(tls.clone())
+        .build();
+    let client = client.map_err(|source| object_store::Error::Generic {
+        store: "HTTP client",
+        source: Box::new(source),
+    })?;
+    Ok(HttpClient::new(client))
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 //!
 //! A put without a condition is repeated as it is. A put with one is repeated as well, under the same
 //! condition, so that it happens at most once; when the store then says that the condition does not
-//! hold although an earlier reply was lost, we look who put what is there ([`write_id`]).
+//! hold although an earlier reply was lost, we look who put what is there (`write_id`).
 
 use bytes::Bytes;
 use milvus_base::failpoint;

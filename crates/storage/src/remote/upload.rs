@@ -1,7 +1,8 @@
 //! Large remote objects: uploaded in parts of 8 MiB, which become the object all at once.
 //!
-//! What a process that died had uploaded stays in the store, unseen and paid for, until the bucket's
-//! rule for incomplete uploads removes it; a dropped writer removes its own.
+//! What a process that died had uploaded, and an upload whose first reply was lost, stays in the store,
+//! unseen and paid for, until the bucket's rule for incomplete uploads removes it; a dropped writer
+//! removes its own.
 
 use std::collections::VecDeque;
 use std::future::Future;

@@ -7,13 +7,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::task::JoinHandle;
+
 use milvus_base::{Clock, io, task};
-use milvus_s3_double::Options;
+use milvus_s3_double::{Options, Server};
 use milvus_storage::{
     CacheOptions, CachedStore, FaultPlan, FaultyStore, MemoryStore, ObjectStore, conformance,
 };
 
-use crate::remote::{double, open as open_remote};
+use crate::remote::{double, open as open_remote, until};
 
 const KIB: u64 = 1024;
 
@@ -228,4 +230,74 @@ async fn a_fetch_that_fails_leaves_nothing_and_the_next_one_succeeds() {
     assert_eq!((store.stats().used_bytes, files(directory.path())), (0, 0));
     faulty.set_plan(FaultPlan::default());
     assert!(store.map("a").await.unwrap() == data);
+}
+
+/// A cached bucket with `path` in it, whose next GET hangs.
+async fn hanging(path: &str, data: Bytes) -> (Server, tempfile::TempDir, CachedStore) {
+    let (server, directory) = (double(Options::default()).await, tempfile::tempdir().unwrap());
+    let remote = Arc::new(open_remote(&server).await);
+    remote.put(path, data.into()).await.unwrap();
+    let options = CacheOptions::new(directory.path(), 64 << 20);
+    let store = CachedStore::open(remote, options).unwrap();
+    server.set_faults("stall=1,stall_ms=300,count=1,method=GET".parse().unwrap());
+    (server, directory, store)
+}
+
+fn map_in_background(store: &CachedStore, path: &'static str) -> JoinHandle<Bytes> {
+    let store = store.clone();
+    task::spawn("reader", async move { store.map(path).await.unwrap() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fetch_that_a_put_overtakes_gives_what_was_put() {
+    let (server, _directory, store) = hanging("a", bytes(1, 100 * KIB)).await;
+    let reader = map_in_background(&store, "a");
+    until(|| server.faults_shown() == 1).await;
+    store.put("a", bytes(2, 100 * KIB).into()).await.unwrap();
+    assert!(reader.await.unwrap() == bytes(2, 100 * KIB));
+    assert!(store.map("a").await.unwrap() == bytes(2, 100 * KIB));
+    assert_eq!((store.stats().objects, store.stats().used_bytes), (1, 100 * KIB));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_who_fetches_goes_away_another_fetches() {
+    let (server, directory, store) = hanging("a", bytes(1, 100 * KIB)).await;
+    let gone = map_in_background(&store, "a");
+    until(|| server.faults_shown() == 1).await;
+    let waiting = map_in_background(&store, "a");
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    assert!(waiting.await.unwrap() == bytes(1, 100 * KIB));
+    assert_eq!((store.stats().objects, store.stats().used_bytes), (1, 100 * KIB));
+    assert_eq!(files(directory.path()), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_readers_of_more_than_fits_read_what_was_put() {
+    const OBJECTS: u8 = 20;
+    let (inner, directory) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    for object in 0..OBJECTS {
+        put(&inner, &format!("o/{object}"), object, 10 * KIB + u64::from(object)).await;
+    }
+    let store = open(&inner, directory.path(), 45 * KIB);
+    let readers: Vec<_> = (0..8_u8)
+        .map(|reader| {
+            let store = store.clone();
+            task::spawn("reader", async move {
+                for step in 0..100_u8 {
+                    let object = (step.wrapping_mul(7) ^ reader.wrapping_mul(31)) % OBJECTS;
+                    let path = format!("o/{object}");
+                    let want = bytes(object, 10 * KIB + u64::from(object));
+                    assert!(store.map(&path).await.unwrap() == want, "{path}");
+                    assert!(store.get_range(&path, 5..9).await.unwrap() == want[5..9], "{path}");
+                }
+            })
+        })
+        .collect();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let stats = store.stats();
+    assert!(stats.evictions > 0 && stats.used_bytes <= 45 * KIB, "{stats:?}");
+    assert_eq!(files(directory.path()) as u64, stats.objects);
 }

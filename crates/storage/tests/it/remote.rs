@@ -51,7 +51,7 @@ fn is_there(server: &Server, path: &str) -> bool {
     server.objects().find(BUCKET, &format!("files/{path}")).unwrap().is_some()
 }
 
-async fn until(mut done: impl FnMut() -> bool) {
+pub(crate) async fn until(mut done: impl FnMut() -> bool) {
     while !done() {
         clock::sleep(Duration::from_millis(1)).await;
     }
@@ -70,6 +70,15 @@ async fn a_bucket_without_root_path_and_with_short_pages_keeps_the_contract() {
     let config = RemoteConfig { root_path: String::new(), ..config(&server) };
     let store = RemoteStore::open(config, Clock::system()).await.unwrap();
     conformance::all(Arc::new(store)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_that_is_busy_and_asks_racing_writers_to_come_again_keeps_the_contract() {
+    let server = double(Options::default()).await;
+    let store = open(&server).await;
+    faults(&server, "slow_down=0.03,conflict=0.03,race=0.1,seed=5");
+    conformance::all(Arc::new(store)).await;
+    assert!(server.faults_shown() > 10, "faults shown {}", server.faults_shown());
 }
 
 #[tokio::test(flavor = "multi_thread")]
