@@ -82,10 +82,7 @@ pub async fn assemble(
             pchannels: config.channel_count,
             pchannel_prefix: config.channel_prefix.clone(),
             min_rows_to_index: config.segments.min_rows_to_index,
-            compaction: CompactionOptions {
-                max_segment_bytes: config.segments.max_bytes,
-                ..CompactionOptions::default()
-            },
+            compaction: compaction_options(config, &shared_governor),
         },
         catalogue,
         store: store.clone(),

@@ -35,6 +35,9 @@ pub enum StartError {
         /// Why.
         failure: Failure,
     },
+    /// The object storage cannot put on a condition, without which the log has no owner.
+    #[error("panic: {0}")]
+    NoConditionalWrite(String),
     /// There is data, and nothing that says what it is.
     #[error(
         "{} has data but meta.redb is missing or empty; put it back, or choose another directory",

@@ -40,8 +40,10 @@ pub(crate) async fn open(config: &Config, bug: PlantedBug) -> Result<Storage, St
         }
         StorageConfig::Remote { store, cache_bytes } => {
             let remote = RemoteStore::open((**store).clone(), Clock::system()).await;
-            let remote: Arc<dyn ObjectStore> =
-                Arc::new(remote.map_err(|error| StartError::role("object storage", &error))?);
+            let remote = remote.map_err(|error| StartError::role("object storage", &error))?;
+            let probed = remote.probe_conditional_write().await;
+            probed.map_err(|error| StartError::NoConditionalWrite(error.to_string()))?;
+            let remote: Arc<dyn ObjectStore> = Arc::new(remote);
             let options = CacheOptions::new(config.data_dir.join("cache"), *cache_bytes);
             let behind = remote.clone();
             let cached = milvus_base::io::try_run(move || CachedStore::open(behind, options)).await;

@@ -15,7 +15,7 @@ const LAYERS: [&[&str]; 6] = [
     &["segment", "wal", "meta", "roles"],
     &["proxy", "coord", "streaming", "query", "data", "check"],
     &["server", "operator"],
-    &["bench"],
+    &["bench", "s3-double"],
 ];
 
 /// Edges inside a layer that are wanted, each with its reason.
