@@ -115,6 +115,8 @@ pub struct SegmentConfig {
     pub min_dead_ratio: f64,
     /// Dead rows stay for so long, for reads of older snapshots (`common.retentionDuration`).
     pub retention: Duration,
+    /// Files that nothing names any more stay for so long (`dataCoord.gc.dropTolerance`).
+    pub file_grace: Duration,
 }
 
 impl Config {
@@ -227,6 +229,7 @@ fn segments(values: &Values) -> Result<SegmentConfig, ConfigError> {
         is_compacted: values.flag("dataCoord.compaction.enableAutoCompaction")?,
         min_dead_ratio: values.number("dataCoord.compaction.single.ratio.threshold")?,
         retention: Duration::from_secs(values.integer("common.retentionDuration")?),
+        file_grace: Duration::from_secs(values.integer("dataCoord.gc.dropTolerance")?),
         min_rows_to_index: values.integer("indexCoord.segment.minSegmentNumRowsToEnableIndex")?,
     })
 }

@@ -88,6 +88,7 @@ pub async fn assemble(
                 max_segment_bytes: config.segments.max_bytes,
                 min_dead_ratio: config.segments.min_dead_ratio,
                 retention: config.segments.retention,
+                file_grace: config.segments.file_grace,
                 ..CompactionOptions::default()
             },
         },
@@ -139,6 +140,8 @@ fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {
         seal_bytes,
         max_idle: segments.max_idle,
         max_life: segments.max_life,
+        // Served for less long than their files are there.
+        retire_after: segments.file_grace * 2 / 3,
         planted_bug: planted.streaming,
         ..StreamingOptions::default()
     }

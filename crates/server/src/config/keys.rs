@@ -180,6 +180,13 @@ pub const KEYS: &[Key] = &[
         "share of dead rows at which a segment is written anew",
     ),
     key(
+        "dataCoord.gc.dropTolerance",
+        SECONDS,
+        "30",
+        "seconds",
+        "how long files of compacted segments stay, for reads that began before",
+    ),
+    key(
         "common.retentionDuration",
         SECONDS,
         "60",
