@@ -284,7 +284,7 @@ impl ShardState {
     /// The outputs are flushed segments in the place of the inputs. Returns what was deleted of their
     /// rows since `known` many deletes of each input were known; `None`, and nothing is changed, if
     /// an input is gone.
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         replacement: &SegmentReplacement,
         manifest: &Manifest,
