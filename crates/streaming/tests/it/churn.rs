@@ -210,3 +210,31 @@ async fn clustering_orders_rows_by_the_clustering_key() {
     let sorted = world.coord.sorted_segments(world.id).await.unwrap();
     assert!(sorted.is_empty(), "by another field than the key");
 }
+
+#[tokio::test]
+async fn what_is_dropped_while_it_is_compacted_leaves_nothing() {
+    for early in [true, false] {
+        let home = Home::new();
+        let world = home.start(CompactionOptions { file_grace: Duration::ZERO, ..by_hand() }).await;
+        for part in 0..3 {
+            let rows: Vec<_> = (0..100).map(|n| (part * 100 + n, n)).collect();
+            world.upsert(&rows).await;
+            world.flush().await;
+        }
+        let compacted = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+        assert_eq!(compacted.plans.len(), 1);
+        if !early {
+            while world.node.compacted.lock().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        world.coord.drop_collection("default", "c").await.unwrap();
+        while !world.coord.compaction_job(compacted.id).await.unwrap().is_done() {
+            clock::sleep(Duration::from_millis(5)).await;
+        }
+        while !home.files().await.is_empty() {
+            clock::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(world.query.segments().is_empty());
+    }
+}
