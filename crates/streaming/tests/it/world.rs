@@ -31,6 +31,7 @@ use milvus_wal::{LocalWal, LocalWalOptions};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::gate::Gate;
 use crate::node::Node;
 
 /// What a crash leaves: catalogue, objects and log.
@@ -49,6 +50,7 @@ pub(crate) struct World {
     pub(crate) coord: Arc<MixCoord>,
     pub(crate) streaming: Arc<StreamingService>,
     pub(crate) query: Arc<QueryService>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) node: Arc<Node>,
     pub(crate) id: milvus_types::CollectionId,
 }
@@ -106,13 +108,14 @@ impl Home {
             Arc::new(governor.clone()),
         ));
         let open = || LocalWal::open(self.directory.path(), LocalWalOptions::default());
+        let gate = Arc::new(Gate::new(query.clone()));
         let wal = self.log.get_or_init(|| async { Arc::new(open().await.unwrap()) }).await;
         let streaming = Arc::new(StreamingService::new(StreamingParts {
             options,
             oracle: coord.clone(),
             ids: coord.clone(),
             data: coord.clone(),
-            query: query.clone(),
+            query: gate.clone(),
             store,
             wal: wal.clone(),
             cpu: pool(),
@@ -124,7 +127,7 @@ impl Home {
             Ok(collection) => collection,
             Err(_) => create(&coord).await,
         };
-        World { coord, streaming, query, node, id: collection.id }
+        World { coord, streaming, query, gate, node, id: collection.id }
     }
 
     /// The paths of all files of segments.
