@@ -15,6 +15,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use futures::future::try_join_all;
+use milvus_format::FileMeta;
 use milvus_format::manifest::{
     ChannelCheckpoint, IndexEntry, Manifest, ManifestEdit, SegmentEntry, SegmentLevel,
 };
@@ -223,6 +224,8 @@ impl DataCoordinator {
     ) -> Result<Option<Arc<Manifest>>> {
         let id = commit.collection_id;
         let removed = commit.removed.clone();
+        let files: Vec<FileMeta> =
+            commit.added.iter().flat_map(SegmentEntry::files).cloned().collect();
         let data = self.clone();
         let (reply, left) = oneshot::channel();
         let manifest = self
@@ -236,6 +239,11 @@ impl DataCoordinator {
         if left.len() != removed.len() {
             return Ok(None);
         }
+        // Of indexes that were dropped while they were built here.
+        let named: HashSet<&str> = manifest.files().map(|file| file.path.as_str()).collect();
+        let unnamed =
+            files.into_iter().filter(|file| !named.contains(file.path.as_str())).collect();
+        self.retire_files(id, unnamed);
         self.forget_sorted(&left);
         self.retire_segments(id, &left);
         self.schedule_builds(id);

@@ -114,6 +114,8 @@ pub struct CompactionConfig {
     pub min_dead_ratio: f64,
     /// `common.retentionDuration`.
     pub retention: Duration,
+    /// Files that nothing names any more stay for so long (`dataCoord.gc.dropTolerance`).
+    pub file_grace: Duration,
 }
 
 /// The life of a growing segment.
@@ -253,6 +255,7 @@ fn compaction(values: &Values) -> Result<CompactionConfig, ConfigError> {
         is_automatic: is_on && values.flag("dataCoord.compaction.enableAutoCompaction")?,
         min_dead_ratio: values.number("dataCoord.compaction.single.ratio.threshold")?,
         retention: Duration::from_secs(values.integer("common.retentionDuration")?),
+        file_grace: Duration::from_secs(values.integer("dataCoord.gc.dropTolerance")?),
     })
 }
 

@@ -149,6 +149,7 @@ fn compaction_options(config: &Config, governor: &Governor) -> CompactionOptions
         max_segment_bytes: config.segments.max_bytes.min(governor.limit() / 8),
         min_dead_ratio: config.compaction.min_dead_ratio,
         retention: config.compaction.retention,
+        file_grace: config.compaction.file_grace,
         ..CompactionOptions::default()
     }
 }

@@ -15,7 +15,8 @@ pub struct StreamingOptions {
     pub max_idle: Duration,
     /// ... or when the oldest row waits for so long (`dataCoord.segment.maxLife`).
     pub max_life: Duration,
-    /// How long a segment that was compacted away answers reads that began before.
+    /// How long a segment that was compacted away answers reads that began before: longer than a
+    /// search takes from its hits to their fields. Later, such a read is told to search again.
     pub retire_after: Duration,
     /// A defect switched on by a test of the checkers; `None` in every real run.
     pub planted_bug: Option<PlantedBug>,
@@ -28,7 +29,7 @@ impl Default for StreamingOptions {
             seal_rows: 4_000_000,
             max_idle: Duration::from_secs(600),
             max_life: Duration::from_secs(86_400),
-            retire_after: Duration::from_secs(60),
+            retire_after: Duration::from_secs(20),
             planted_bug: None,
         }
     }

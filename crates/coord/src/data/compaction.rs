@@ -46,8 +46,8 @@ pub struct CompactionOptions {
     pub retention: Duration,
     /// The same for compactions asked for by hand: whoever asks wants the space back, and waits.
     pub manual_retention: Duration,
-    /// How long files stay that no manifest names any more; longer than segments that were
-    /// compacted away are served.
+    /// `dataCoord.gc.dropTolerance`: how long files stay that no manifest names any more; longer than
+    /// segments that were compacted away are served.
     pub file_grace: Duration,
     /// Writing faster than this, bytes a second, holds compaction back.
     pub busy_bytes_per_second: u64,
@@ -69,7 +69,7 @@ impl Default for CompactionOptions {
             max_delete_files: 16,
             retention: Duration::from_secs(60),
             manual_retention: Duration::from_secs(5),
-            file_grace: Duration::from_secs(90),
+            file_grace: Duration::from_secs(30),
             busy_bytes_per_second: 8 << 20,
             max_hold: Duration::from_secs(30),
             clock: Clock::system(),

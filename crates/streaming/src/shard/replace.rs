@@ -24,7 +24,7 @@ use milvus_format::key_index::KeyIndex;
 use milvus_format::manifest::{DeleteFile, Manifest, SegmentEntry};
 use milvus_roles::{CompactionCommit, LoadSegment, MovedRows, SegmentDeletes, SegmentReplacement};
 use milvus_segment::Segment;
-use milvus_types::{Failure, PartitionId, Result, SegmentId, Timestamp};
+use milvus_types::{ErrorCode, Failure, PartitionId, Result, SegmentId, Timestamp};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Shard;
@@ -156,7 +156,13 @@ impl Shard {
                 segment: output.clone(),
                 deletes: deletes.dead.iter().map(|(row, at)| (*row, *at)).collect(),
             };
-            if let Err(failure) = self.parts.query.load_segment(request).await {
+            let mut loaded = self.parts.query.load_segment(request.clone()).await;
+            if loaded.as_ref().is_err_and(|f| f.code == ErrorCode::MemoryLimitExceeded) {
+                // What is kept for late readers only makes room first.
+                self.release_retired_of(|_| true).await;
+                loaded = self.parts.query.load_segment(request).await;
+            }
+            if let Err(failure) = loaded {
                 self.release_all(&ids_of(&replacement.outputs)).await;
                 return Err(failure);
             }
@@ -278,7 +284,7 @@ impl ShardState {
     /// The outputs are flushed segments in the place of the inputs. Returns what was deleted of their
     /// rows since `known` many deletes of each input were known; `None`, and nothing is changed, if
     /// an input is gone.
-    fn replace(
+    pub(super) fn replace(
         &mut self,
         replacement: &SegmentReplacement,
         manifest: &Manifest,

@@ -3,9 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use milvus_base::clock;
+use arrow::array::AsArray;
+use arrow::datatypes::Int64Type;
+use milvus_base::{Clock, clock};
 use milvus_coord::CompactionOptions;
-use milvus_roles::{CompactCollection, CompactionKind, DataCoord};
+use milvus_format::manifest::SegmentLevel;
+use milvus_roles::{
+    CollectionChange, CompactionKind, DataCoord, FetchRequest, PropertyChange, RootCoord,
+    RowLocation, Streaming,
+};
+use milvus_types::KeyValue;
 
 use crate::world::{Home, World, by_hand};
 
@@ -89,38 +96,145 @@ async fn a_compaction_by_hand_merges_and_tells_how_far_it_is() {
         world.flush().await;
     }
     let sources: Vec<_> = world.manifest().await.segments.iter().map(|entry| entry.id).collect();
-    let request = CompactCollection {
-        collection_id: world.id,
-        kind: CompactionKind::Merge,
-        partition_id: None,
-        vchannel: None,
-        segments: Vec::new(),
-    };
-    let job = world.coord.compact(request.clone()).await.unwrap();
-    assert_eq!(job.plans.len(), 1);
-    let done = loop {
-        let state = world.coord.compaction_job(job.id).await.unwrap();
-        if state.is_done() {
-            break state;
-        }
-        clock::sleep(Duration::from_millis(10)).await;
-    };
+    let done = world.compact_by_hand(CompactionKind::Merge).await;
+    assert_eq!(done.plans.len(), 1);
     let manifest = world.manifest().await;
     assert_eq!(manifest.segments.len(), 1);
     let mut from = done.plans[0].sources.clone();
     from.sort();
     assert_eq!((from, &done.plans[0].targets), (sources, &vec![manifest.segments[0].id]));
     assert_eq!(world.count().await, 30);
+    let sorted = world.coord.sorted_segments(world.id).await.unwrap();
+    assert!(sorted.contains(&manifest.segments[0].id));
 
-    let again = world.coord.compact(request.clone()).await.unwrap();
+    let again = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
     assert_eq!((again.id, again.plans.len()), (-1, 0), "there is nothing left to do");
     let unknown = world.coord.compaction_job(4711).await.unwrap();
     assert!(unknown.is_done() && unknown.plans.is_empty());
-    let small = CompactCollection { kind: CompactionKind::Force { target_mib: 1 }, ..request };
+    let small = world.asked(CompactionKind::Force { target_mib: 1 });
     let refused = world.coord.compact(small).await.unwrap_err();
     assert_eq!(
         refused.reason,
         "targetSize 1 MB should be greater than or equal to configMaxSize 1024 MB: \
          invalid parameter"
     );
+}
+
+#[tokio::test]
+async fn delete_files_are_folded_and_columns_stay() {
+    let home = Home::new();
+    // Nothing but delete files is worth it here.
+    let options = CompactionOptions { min_dead_ratio: 2.0, min_merge: 1000, ..at_once() };
+    let world = home.start(options).await;
+    let rows: Vec<_> = (0..100).map(|key| (key, key)).collect();
+    world.upsert(&rows).await;
+    world.flush().await;
+    let segment = world.manifest().await.segments[0].id;
+    for key in 0..8 {
+        world.delete(&[key]).await;
+        world.flush().await;
+    }
+    settled(&world).await;
+    let manifest = world.manifest().await;
+    let entry = manifest.segment(segment).unwrap();
+    assert!(entry.delete_files.len() <= 4, "{} delete files", entry.delete_files.len());
+    assert_eq!((entry.deleted_rows, manifest.live_rows()), (8, 92));
+    assert!(world.coord.data_stats().compactions > 0 && world.node.compacted.lock().is_empty());
+    assert_eq!(world.count().await, 92);
+    world.crash().await;
+    let world = home.start(by_hand()).await;
+    assert_eq!(world.all().await, rows[8..].iter().copied().collect());
+}
+
+#[tokio::test]
+async fn what_expired_leaves_the_files() {
+    let home = Home::new();
+    // The coordinator is an hour ahead.
+    let clock = Clock::manual_at(clock::now_ms() + 3_600_000);
+    let world = home.start(CompactionOptions { clock, ..at_once() }).await;
+    world.upsert(&[(1, 1), (2, 2)]).await;
+    world.flush().await;
+    settled(&world).await;
+    assert_eq!(world.count().await, 2);
+    let ttl = KeyValue::new("collection.ttl.seconds", "1800");
+    let change = PropertyChange { set: vec![ttl], delete: Vec::new() };
+    let change = CollectionChange::Properties(change);
+    world.coord.alter_collection("default", "c", change).await.unwrap();
+    settled(&world).await;
+    assert!(world.manifest().await.segments.is_empty());
+    assert_eq!(world.count().await, 0);
+}
+
+#[tokio::test]
+async fn compacted_segments_are_indexed_before_they_answer() {
+    let home = Home { min_rows_to_index: 1, ..Home::new() };
+    let world = home.start(by_hand()).await;
+    for part in 0..3 {
+        let rows: Vec<_> = (0..10).map(|n| (part * 10 + n, n)).collect();
+        world.upsert(&rows).await;
+        world.flush().await;
+    }
+    let before = world.manifest().await.version;
+    let done = world.compact_by_hand(CompactionKind::Merge).await;
+    let manifest = world.manifest().await;
+    let target = manifest.segment(done.plans[0].targets[0]).unwrap();
+    assert_eq!(target.indexes.len(), 1);
+    assert_eq!(target.indexes[0].rows, 30);
+    // The three old segments may have been indexed meanwhile; the new one was not, afterwards.
+    assert!(manifest.version <= before + 4);
+    assert_eq!(world.nearest(7, 3).await.unwrap(), [7, 6, 8]);
+}
+
+#[tokio::test]
+async fn clustering_orders_rows_by_the_clustering_key() {
+    let home = Home::new();
+    let world = home.start(by_hand()).await;
+    for part in 0..2 {
+        let rows: Vec<_> = (0..50).map(|n| (part * 50 + n, (n * 37 + part) % 50)).collect();
+        world.upsert(&rows).await;
+        world.flush().await;
+    }
+    let all = world.all().await;
+    let done = world.compact_by_hand(CompactionKind::Clustering).await;
+    let manifest = world.manifest().await;
+    assert_eq!(manifest.segments.len(), 1);
+    let clustered = &manifest.segments[0];
+    assert_eq!((clustered.level, clustered.id), (SegmentLevel::L2, done.plans[0].targets[0]));
+    let rows = (0..100).map(|row| RowLocation { segment_id: clustered.id, row }).collect();
+    let (vchannel, columns) = (world.vchannel().await, vec!["n".to_owned()]);
+    let fetched = world.streaming.fetch(FetchRequest { vchannel, rows, columns }).await.unwrap();
+    assert!(fetched.column(0).as_primitive::<Int64Type>().values().is_sorted());
+    assert_eq!(world.all().await, all);
+    let again = world.coord.compact(world.asked(CompactionKind::Clustering)).await.unwrap();
+    assert_eq!(again.id, -1);
+    let sorted = world.coord.sorted_segments(world.id).await.unwrap();
+    assert!(sorted.is_empty(), "by another field than the key");
+}
+
+#[tokio::test]
+async fn what_is_dropped_while_it_is_compacted_leaves_nothing() {
+    for early in [true, false] {
+        let home = Home::new();
+        let world = home.start(CompactionOptions { file_grace: Duration::ZERO, ..by_hand() }).await;
+        for part in 0..3 {
+            let rows: Vec<_> = (0..100).map(|n| (part * 100 + n, n)).collect();
+            world.upsert(&rows).await;
+            world.flush().await;
+        }
+        let compacted = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+        assert_eq!(compacted.plans.len(), 1);
+        if !early {
+            while world.node.compacted.lock().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        }
+        world.coord.drop_collection("default", "c").await.unwrap();
+        while !world.coord.compaction_job(compacted.id).await.unwrap().is_done() {
+            clock::sleep(Duration::from_millis(5)).await;
+        }
+        while !home.files().await.is_empty() {
+            clock::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(world.query.segments().is_empty());
+    }
 }

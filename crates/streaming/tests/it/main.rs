@@ -3,6 +3,7 @@
 
 mod churn;
 mod crash;
+mod gate;
 mod node;
 mod switch;
 mod world;

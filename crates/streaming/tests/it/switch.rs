@@ -10,6 +10,7 @@ use milvus_roles::{FetchRequest, QueryCoord, RootCoord, RowLocation, Streaming};
 use milvus_streaming::StreamingOptions;
 use milvus_types::SegmentId;
 
+use crate::gate::Moment;
 use crate::world::{Home, World, by_hand, load};
 
 const STABLE: i64 = 200;
@@ -131,6 +132,41 @@ async fn deletes_at_every_moment_of_a_compaction_hold() {
         world.upsert(&[(2, 7)]).await;
         assert_eq!(world.read(Some(&[2]), None).await.unwrap().get(&2), Some(&7));
     }
+}
+
+/// Held at the two moments at which a delete could fall between the old segments and the new one.
+#[tokio::test]
+async fn deletes_between_the_steps_of_a_switch_reach_old_and_new_segments() {
+    let home = Home::new();
+    let world = home.start(by_hand()).await;
+    world.upsert(&numbers(0..10)).await;
+    world.flush().await;
+    world.upsert(&numbers(10..20)).await;
+    world.flush().await;
+    let left = |gone: &[i64]| -> BTreeMap<i64, i64> {
+        numbers((0..20).filter(|key| !gone.contains(key))).into_iter().collect()
+    };
+    let (inputs, compacted) = world.rewrite().await;
+    let loaded = world.gate.hold(Moment::Loaded);
+    let switch = world.replace(inputs, compacted);
+    let others = async {
+        loaded.reached.await.unwrap();
+        world.delete(&[3, 13]).await;
+        assert_eq!(world.all().await, left(&[3, 13]), "the old segments answer");
+        let switched = world.gate.hold(Moment::BeforeDeletes);
+        loaded.go.send(()).unwrap();
+        switched.reached.await.unwrap();
+        world.delete(&[4, 14]).await;
+        assert_eq!(world.all().await, left(&[3, 13, 4, 14]), "the old segments still answer");
+        switched.go.send(()).unwrap();
+    };
+    let (replaced, ()) = futures::join!(switch, others);
+    assert!(replaced);
+    assert_eq!(world.all().await, left(&[3, 13, 4, 14]), "the new segment answers");
+    world.flush().await;
+    world.crash().await;
+    let world = home.start(by_hand()).await;
+    assert_eq!(world.all().await, left(&[3, 13, 4, 14]), "after a crash");
 }
 
 /// The flush is sealed, but not written, when the switch moves the rows that its deletes hit.

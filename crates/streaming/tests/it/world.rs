@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch};
 use arrow::datatypes::{DataType as ArrowType, Int64Type};
-use milvus_base::{Clock, CpuPool, Governor};
+use milvus_base::{Clock, CpuPool, Governor, clock};
 use milvus_coord::{CompactionOptions, CoordOptions, CoordParts, MixCoord};
 use milvus_data::{DataOptions, DataService};
 use milvus_expr::{Plan, Templates, plan};
@@ -14,9 +14,10 @@ use milvus_format::manifest::{Manifest, SegmentEntry, SegmentLevel};
 use milvus_meta::{Catalogue, MemoryKv};
 use milvus_query::QueryService;
 use milvus_roles::{
-    CompactSegments, Compacted, CreateCollection, CreateIndex, DataCoord, DataNode, FetchRequest,
-    IdAllocator, LoadRequest, QueryCoord, QueryRequest, RootCoord, RowOrder, SearchRequest,
-    SegmentReplacement, Streaming, TimestampOracle, Write, WriteKind,
+    CompactCollection, CompactSegments, Compacted, CompactionJob, CompactionKind, CreateCollection,
+    CreateIndex, DataCoord, DataNode, FetchRequest, IdAllocator, LoadRequest, QueryCoord,
+    QueryRequest, RootCoord, RowOrder, SearchRequest, SegmentReplacement, Streaming,
+    TimestampOracle, Write, WriteKind,
 };
 use milvus_segment::{Expiry, Queries};
 use milvus_storage::{MemoryStore, ObjectStore};
@@ -30,15 +31,18 @@ use milvus_wal::{LocalWal, LocalWalOptions};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::gate::Gate;
 use crate::node::Node;
 
 /// What a crash leaves: catalogue, objects and log.
 pub(crate) struct Home {
-    kv: Arc<MemoryKv>,
+    /// Smaller segments get no index.
+    pub(crate) min_rows_to_index: u64,
+    pub(crate) kv: Arc<MemoryKv>,
     pub(crate) store: Arc<MemoryStore>,
-    directory: tempfile::TempDir,
+    pub(crate) directory: tempfile::TempDir,
     /// One for all lives: each opens its channels anew, and so fences the one before.
-    log: OnceCell<Arc<LocalWal>>,
+    pub(crate) log: OnceCell<Arc<LocalWal>>,
 }
 
 /// Everything that runs on a [`Home`].
@@ -46,6 +50,7 @@ pub(crate) struct World {
     pub(crate) coord: Arc<MixCoord>,
     pub(crate) streaming: Arc<StreamingService>,
     pub(crate) query: Arc<QueryService>,
+    pub(crate) gate: Arc<Gate>,
     pub(crate) node: Arc<Node>,
     pub(crate) id: milvus_types::CollectionId,
 }
@@ -64,7 +69,8 @@ impl Home {
     pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Arc::new(MemoryStore::new());
-        Self { kv: Arc::default(), store, directory, log: OnceCell::new() }
+        let (kv, log) = (Arc::default(), OnceCell::new());
+        Self { min_rows_to_index: 1024, kv, store, directory, log }
     }
 
     pub(crate) async fn start(&self, compaction: CompactionOptions) -> World {
@@ -83,7 +89,11 @@ impl Home {
             DataService::new(store.clone(), shared, Clock::system(), DataOptions::default());
         let node = Arc::new(Node { service, compacted: Mutex::default() });
         let coord = MixCoord::open(CoordParts {
-            options: CoordOptions { compaction, ..CoordOptions::default() },
+            options: CoordOptions {
+                compaction,
+                min_rows_to_index: self.min_rows_to_index,
+                ..CoordOptions::default()
+            },
             catalogue: Catalogue::open(self.kv.clone()).await.unwrap(),
             store: store.clone(),
             builder: node.clone(),
@@ -98,13 +108,14 @@ impl Home {
             Arc::new(governor.clone()),
         ));
         let open = || LocalWal::open(self.directory.path(), LocalWalOptions::default());
+        let gate = Arc::new(Gate::new(query.clone()));
         let wal = self.log.get_or_init(|| async { Arc::new(open().await.unwrap()) }).await;
         let streaming = Arc::new(StreamingService::new(StreamingParts {
             options,
             oracle: coord.clone(),
             ids: coord.clone(),
             data: coord.clone(),
-            query: query.clone(),
+            query: gate.clone(),
             store,
             wal: wal.clone(),
             cpu: pool(),
@@ -116,7 +127,7 @@ impl Home {
             Ok(collection) => collection,
             Err(_) => create(&coord).await,
         };
-        World { coord, streaming, query, node, id: collection.id }
+        World { coord, streaming, query, gate, node, id: collection.id }
     }
 
     /// The paths of all files of segments.
@@ -135,11 +146,12 @@ async fn create(coord: &Arc<MixCoord>) -> Arc<Collection> {
     let key = FieldSchema { is_primary_key: true, ..field("id", DataType::Int64) };
     let dim = vec![KeyValue::new("dim", "2")];
     let vector = FieldSchema { type_params: dim, ..field("v", DataType::FloatVector) };
+    let number = FieldSchema { is_clustering_key: true, ..field("n", DataType::Int64) };
     let request = CreateCollection {
         db_name: "default".to_owned(),
         schema: CollectionSchema {
             name: "c".to_owned(),
-            fields: vec![key, vector, field("n", DataType::Int64)],
+            fields: vec![key, vector, number],
             ..CollectionSchema::default()
         },
         shards_num: 1,
@@ -338,6 +350,28 @@ impl World {
         let (collection_id, vchannel) = (self.id, self.vchannel().await);
         let replacement = SegmentReplacement { collection_id, vchannel, inputs, outputs, moved };
         self.streaming.replace_segments(replacement).await.unwrap()
+    }
+
+    /// Compacts by hand and waits; returns how it went.
+    pub(crate) async fn compact_by_hand(&self, kind: CompactionKind) -> CompactionJob {
+        let job = self.coord.compact(self.asked(kind)).await.unwrap();
+        loop {
+            let state = self.coord.compaction_job(job.id).await.unwrap();
+            if state.is_done() {
+                return state;
+            }
+            clock::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    pub(crate) fn asked(&self, kind: CompactionKind) -> CompactCollection {
+        CompactCollection {
+            collection_id: self.id,
+            kind,
+            partition_id: None,
+            vchannel: None,
+            segments: Vec::new(),
+        }
     }
 
     pub(crate) async fn compact(&self) -> bool {

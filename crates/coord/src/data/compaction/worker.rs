@@ -282,3 +282,65 @@ async fn work(data: Weak<DataCoordinator>, compactions: Arc<Compactions>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use milvus_base::Clock;
+
+    use super::super::{CompactionOptions, State};
+    use super::*;
+
+    #[test]
+    fn a_plan_is_held_back_while_others_are_busy_but_not_for_ever() {
+        let clock = Clock::manual();
+        let options = CompactionOptions { clock: clock.clone(), ..CompactionOptions::default() };
+        let compactions = Compactions::default();
+        assert_eq!(compactions.hold(&options, false), None);
+        for _ in 0..30 {
+            assert_eq!(compactions.hold(&options, true), Some(HOLD));
+            clock.advance(HOLD);
+        }
+        assert_eq!(compactions.hold(&options, true), None, "half a minute is enough");
+        assert_eq!(compactions.hold(&options, true), Some(HOLD), "the next plan waits anew");
+        compactions.state.lock().load.rest_until = clock.monotonic() + HOLD;
+        assert_eq!(compactions.hold(&options, false), Some(HOLD), "and rests");
+        clock.advance(HOLD);
+        assert_eq!(compactions.hold(&options, false), None);
+    }
+
+    #[test]
+    fn collections_take_turns() {
+        let compactions = Compactions::default();
+        let ids = |list: &[i64]| list.iter().map(|id| CollectionId(*id)).collect::<Vec<_>>();
+        compactions.state.lock().dirty.extend(ids(&[1, 2, 4]));
+        compactions.state.lock().timers.extend([(CollectionId(3), 50), (CollectionId(5), 51)]);
+        assert_eq!(compactions.candidates(50), ids(&[1, 2, 3, 4]));
+        compactions.state.lock().last = Some(CollectionId(2));
+        assert_eq!(compactions.candidates(50), ids(&[3, 4, 1, 2]));
+        compactions.settle(CollectionId(4), Some(40));
+        assert_eq!(compactions.next_timer(30), Some(Duration::from_millis(10)));
+    }
+
+    #[test]
+    fn inputs_of_a_failed_plan_wait_twice_as_long_each_time() {
+        let mut state = State::default();
+        let (a, b) = (SegmentId(1), SegmentId(2));
+        state.fail(&[a], Duration::ZERO);
+        state.fail(&[a, b], FIRST_RETRY);
+        let compactions = Compactions::default();
+        *compactions.state.lock() = state;
+        let excluded = |at: Duration| {
+            let mut excluded: Vec<_> = compactions.failing(at).0.into_iter().collect();
+            excluded.sort();
+            excluded
+        };
+        assert_eq!(excluded(FIRST_RETRY), [a, b]);
+        assert_eq!(excluded(FIRST_RETRY * 2), [a]);
+        assert_eq!(compactions.failing(FIRST_RETRY * 2).1, Some(FIRST_RETRY));
+        assert!(excluded(FIRST_RETRY * 3).is_empty());
+        for _ in 0..40 {
+            compactions.state.lock().fail(&[a], Duration::ZERO);
+        }
+        assert_eq!(compactions.failing(MAX_RETRY - HOLD).1, Some(HOLD), "an hour at most");
+    }
+}

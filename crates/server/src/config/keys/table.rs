@@ -198,6 +198,13 @@ pub const KEYS: &[Key] = &[
         "share of dead rows at which a segment is written anew",
     ),
     key(
+        "dataCoord.gc.dropTolerance",
+        SECONDS,
+        "30",
+        "seconds",
+        "how long files stay that nothing names any more",
+    ),
+    key(
         "common.retentionDuration",
         SECONDS,
         "60",

@@ -4,8 +4,9 @@ use arrow::array::{Int64Array, UInt64Array};
 use bytes::Bytes;
 use milvus_format::FileMeta;
 use milvus_format::key_index::write_key_index;
-use milvus_format::manifest::SegmentLevel;
-use milvus_types::{CollectionSchema, DataType, FieldId, FieldSchema, VChannel};
+use milvus_format::manifest::{Manifest, SegmentLevel};
+use milvus_roles::{MovedRows, SegmentReplacement};
+use milvus_types::{CollectionId, CollectionSchema, DataType, FieldId, FieldSchema, VChannel};
 
 use super::*;
 
@@ -77,11 +78,14 @@ fn delete(state: &mut ShardState, timestamp: u64, list: &[i64]) -> Effects {
     apply(state, timestamp, &Body::Delete { partition_ids: None, keys: keys(list) })
 }
 
-/// As if `list` had been flushed as segment `id` before.
-fn add_flushed(state: &mut ShardState, id: i64, list: &[i64]) {
+fn key_index(list: &[i64]) -> KeyIndex {
     let mut bytes = Vec::new();
     write_key_index(&keys(list), &mut bytes).unwrap();
-    let entry = SegmentEntry {
+    KeyIndex::open(&Bytes::from(bytes)).unwrap()
+}
+
+fn entry(id: i64, list: &[i64]) -> SegmentEntry {
+    SegmentEntry {
         id: SegmentId(id),
         partition_id: PARTITION,
         vchannel: VChannel::from_name("c_0v0"),
@@ -96,10 +100,14 @@ fn add_flushed(state: &mut ShardState, id: i64, list: &[i64]) {
         schema_version: 0,
         level: SegmentLevel::L1,
         stats: Vec::new(),
-    };
+    }
+}
+
+/// As if `list` had been flushed as segment `id` before.
+fn add_flushed(state: &mut ShardState, id: i64, list: &[i64]) {
     let flushed = Flushed {
-        entry,
-        keys: KeyIndex::open(&Bytes::from(bytes)).unwrap(),
+        entry: entry(id, list),
+        keys: key_index(list),
         dead: FxHashMap::default(),
         unpersisted: Vec::new(),
         served: true,
@@ -226,4 +234,49 @@ fn a_committed_segment_is_flushed_though_its_memory_still_answers() {
 
     assert_eq!(state.keep_partitions(HashSet::from([OTHER])), [id], "named once");
     assert!(state.committed.is_empty() && state.flushed.is_empty());
+}
+
+#[test]
+fn a_compacted_segment_is_told_exactly_what_it_missed_and_deletes_reach_old_and_new() {
+    let mut state = state();
+    add_flushed(&mut state, 100, &[5, 6, 7]);
+    add_flushed(&mut state, 101, &[8, 9]);
+    delete(&mut state, 11, &[5]);
+    let known = [1, 0];
+    let was_dead = FxHashMap::from_iter([(0, Timestamp(11))]);
+    // While the compacted segment is loaded and committed:
+    delete(&mut state, 12, &[6, 9]);
+    let all = [5, 6, 7, 8];
+    let replacement = SegmentReplacement {
+        collection_id: CollectionId(1),
+        vchannel: VChannel::from_name("c_0v0"),
+        inputs: vec![entry(100, &[5, 6, 7]), entry(101, &[8, 9])],
+        outputs: vec![entry(200, &all)],
+        moved: vec![
+            MovedRows { from: SegmentId(100), to: vec![(0, 0), (0, 1), (0, 2)] },
+            MovedRows { from: SegmentId(101), to: vec![(0, 3), (u32::MAX, u32::MAX)] },
+        ],
+    };
+    let manifest = Manifest::empty(CollectionId(1));
+    let outputs = || vec![(&replacement.outputs[0], was_dead.clone(), key_index(&all))];
+    let told = state.replace(&replacement, &manifest, outputs(), &known, true).unwrap();
+    assert_eq!(told.len(), 1);
+    assert_eq!((told[0].segment_id, dead(&told[0].rows)), (SegmentId(200), vec![(1, 12)]));
+    let output = &state.flushed[&SegmentId(200)];
+    assert_eq!(dead(&output.unpersisted), [(0, 11), (1, 12)]);
+    assert_eq!(output.dead.len(), 2);
+    assert!(state.replace(&replacement, &manifest, outputs(), &known, true).is_none(), "once");
+
+    // Until the new one answers, both are told.
+    let effects = delete(&mut state, 13, &[7]);
+    let mut told: Vec<_> =
+        effects.forward.iter().map(|deletes| (deletes.segment_id.0, dead(&deletes.rows))).collect();
+    told.sort();
+    assert_eq!(told, [(100, vec![(2, 13)]), (200, vec![(2, 13)])]);
+    let set = state.seal().unwrap();
+    let want = [(SegmentId(200), vec![(0, 11), (1, 12), (2, 13)])];
+    assert_eq!(unwritten(&state, &set), want, "only the new one's deletes are written");
+    let mut gone = state.keep_partitions(HashSet::from([OTHER]));
+    gone.sort();
+    assert_eq!(gone, [100, 101, 200].map(SegmentId), "all three leave with their partition");
 }
