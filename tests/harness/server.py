@@ -5,6 +5,7 @@ this Python process end the server; nothing is ended by name. Everything listens
 """
 
 import atexit
+import hashlib
 import os
 import pathlib
 import re
@@ -129,7 +130,7 @@ class Server(Process):
 
     def start(self, timeout_s=60):
         began = time.monotonic()
-        self.spawn(self.command(), self.env)
+        self.spawn(self.command(), {**object_storage(self.data_dir), **self.env})
         self.wait_until(self._read_ports, timeout_s, "listening")
         self.started_in = time.monotonic() - began
         return self
@@ -150,6 +151,22 @@ class Server(Process):
                 return reply.status, reply.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
+
+
+def object_storage(data_dir):
+    """Variables of a server whose data and log are in the S3 server at MILVUS_TEST_S3 (host:port), if
+    there is one; each data directory has a part of the bucket to itself."""
+    address = os.environ.get("MILVUS_TEST_S3")
+    if not address:
+        return {}
+    part = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
+    return {
+        "COMMON_STORAGETYPE": "remote",
+        "MQ_TYPE": "woodpecker",
+        "MINIO_ADDRESS": address,
+        "MINIO_ROOT_PATH": f"tests/{part}",
+        "MINIO_BUCKET_NAME": os.environ.get("MILVUS_TEST_S3_BUCKET", "milvus-tests"),
+    }
 
 
 class Lite(Process):

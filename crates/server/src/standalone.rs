@@ -137,6 +137,8 @@ fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {
         seal_bytes,
         max_idle: segments.max_idle,
         max_life: segments.max_life,
+        // Served for less long than their files are there.
+        retire_after: config.compaction.file_grace * 2 / 3,
         planted_bug: planted.streaming,
         ..StreamingOptions::default()
     }
