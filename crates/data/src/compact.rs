@@ -11,7 +11,7 @@
 //!   its values and its timestamp, and a later delete of it is carried over; so a read at a snapshot
 //!   after `purge_until` sees in the outputs what it saw in the inputs, and where each row went is
 //!   told.
-//! - The outputs follow the collection's schema of today ([`input`]).
+//! - The outputs follow the collection's schema of today ([`crate::input`]).
 //! - Memory: some 20 bytes for each row, the offsets of strings and lists of one output, and one
 //!   piece of one column at a time. Values go from the mapped inputs to the output.
 //!
@@ -20,13 +20,9 @@
 
 mod cut;
 pub(crate) mod error;
-pub(crate) mod input;
 mod order;
 mod write;
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use bytes::Bytes;
 use milvus_base::failpoint;
 use milvus_format::{DeleteEntry, SegmentEntry};
 use milvus_roles::{CompactSegments, Compacted, MovedRows};
@@ -35,41 +31,12 @@ use milvus_storage::ObjectStore;
 use milvus_types::DataType;
 
 use crate::column;
+use crate::input::{Input, InputBytes, Place};
+use crate::rows::{Cancel, PIECE_BYTES, Rows};
 use error::CompactError;
-use input::Input;
-use write::Rows;
-
-/// A row of one of the inputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) input: u32,
-    pub(crate) row: u32,
-}
 
 /// Where rows are that have no place any more.
 const GONE: (u32, u32) = (u32::MAX, u32::MAX);
-
-/// A flag that someone else may raise.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Cancel<'a>(pub(crate) &'a AtomicBool);
-
-impl Cancel<'_> {
-    pub(crate) fn is_raised(self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// An error once the flag is raised.
-    fn check(self) -> Result<(), CompactError> {
-        if self.is_raised() { Err(CompactError::Cancelled) } else { Ok(()) }
-    }
-}
-
-/// The bytes of one input: its columns, mapped, and each of its delete files.
-#[derive(Clone, Debug)]
-pub(crate) struct InputBytes {
-    pub(crate) columns: Bytes,
-    pub(crate) deletes: Vec<Bytes>,
-}
 
 /// Whether `task` asks for something that can be done.
 pub(crate) fn check(task: &CompactSegments) -> Result<(), CompactError> {
@@ -94,8 +61,9 @@ pub(crate) fn estimate_bytes(task: &CompactSegments) -> u64 {
     let rows = sum(&|segment| segment.rows);
     let deletes = sum(&|segment| segment.delete_files.iter().map(|file| file.rows).sum());
     let schema = &task.collection.schema;
-    // Order, place and move of each row; its key in the column, beside its row, and in the index.
-    let fixed = rows.saturating_mul(4 + 8 + 8 + 4 + 8 + 24 + 12);
+    // Order, place and move of each row; what it is ordered by; its key in the column, beside its row,
+    // and in the index.
+    let fixed = rows.saturating_mul(4 + 8 + 8 + 8 + 8 + 24 + 12);
     let texts = match schema.pk_type() {
         milvus_types::PkType::Int64 => 0,
         milvus_types::PkType::VarChar => 3 * sum(&|segment| segment.key_index.bytes),
@@ -106,7 +74,7 @@ pub(crate) fn estimate_bytes(task: &CompactSegments) -> u64 {
     // Offsets of elements are no more than the file has of them.
     let nested = if nested { others / 2 } else { 0 };
     let offsets = rows.saturating_mul(5 * schema.fields.len() as u64);
-    [fixed, texts, nested, offsets, deletes.saturating_mul(64), 3 * write::PIECE_BYTES]
+    [fixed, texts, nested, offsets, deletes.saturating_mul(64), 3 * PIECE_BYTES]
         .into_iter()
         .fold(0, u64::saturating_add)
 }
@@ -121,7 +89,7 @@ pub(crate) fn run(
     let schema = SegmentSchema::new(&task.collection.schema)?;
     let mut inputs = Vec::with_capacity(bytes.len());
     for (segment, bytes) in task.inputs.iter().zip(bytes) {
-        cancel.check()?;
+        check_cancel(cancel)?;
         inputs.push(Input::open(segment, bytes, &schema)?);
     }
     let places = order::places(task, &schema, &inputs, cancel)?;
@@ -133,12 +101,17 @@ pub(crate) fn run(
     let mut outputs = Vec::with_capacity(ends.len());
     let mut start = 0;
     for ((id, end), deletes) in task.output_ids.iter().zip(ends).zip(deletes) {
-        cancel.check()?;
+        check_cancel(cancel)?;
         outputs.push(write::segment(task, *id, &rows.slice(start..end), &deletes, store)?);
         start = end;
     }
     failpoint::hit("compact.written");
     Ok(Compacted { outputs, moved })
+}
+
+/// An error once the flag is raised.
+fn check_cancel(cancel: Cancel<'_>) -> Result<(), CompactError> {
+    if cancel.is_raised() { Err(CompactError::Cancelled) } else { Ok(()) }
 }
 
 /// Where each input's rows go, given where each output ends among `places`.

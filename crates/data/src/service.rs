@@ -19,10 +19,12 @@ use milvus_types::error::OrFailure;
 use tokio::sync::Semaphore;
 
 use crate::build::{self, Plan};
+use crate::compact;
 use crate::compact::error::CompactError;
-use crate::compact::{self, Cancel, InputBytes};
 use crate::error::BuildError;
+use crate::input::InputBytes;
 use crate::progress::{BuildStatus, Builds};
+use crate::rows::Cancel;
 
 /// Settings of [`DataService`].
 #[derive(Clone, Debug)]
@@ -139,12 +141,7 @@ impl DataService {
         let memory = self.reserve(compact::estimate_bytes(&task)).await?;
         let mut bytes = Vec::with_capacity(task.inputs.len());
         for segment in &task.inputs {
-            let columns = self.store.map(&segment.columns.path).await?;
-            let mut deletes = Vec::with_capacity(segment.delete_files.len());
-            for deleted in &segment.delete_files {
-                deletes.push(self.store.map(&deleted.file.path).await?);
-            }
-            bytes.push(InputBytes { columns, deletes });
+            bytes.push(InputBytes::map(&*self.store, segment).await?);
         }
         let started = self.clock.monotonic();
         let segments = task.inputs.len();

@@ -46,13 +46,12 @@ pub use segment_file::{
 /// The golden file `name` of the formats' first version; `UPDATE_EXPECT=1` writes a missing one.
 #[cfg(test)]
 fn golden(name: &str, bytes: &[u8]) -> std::path::PathBuf {
-    golden_of(1, name, bytes)
+    golden_in("tests/golden/v1", name, bytes)
 }
 
-/// The golden file `name` of version `version`.
+/// The golden file `name` in `folder`, that of a version.
 #[cfg(test)]
-fn golden_of(version: u16, name: &str, bytes: &[u8]) -> std::path::PathBuf {
-    let folder = format!("tests/golden/v{version}");
+fn golden_in(folder: &str, name: &str, bytes: &[u8]) -> std::path::PathBuf {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder).join(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() && !path.try_exists().unwrap() {
         std::fs::write(&path, bytes).unwrap();

@@ -1,10 +1,12 @@
 //! Why segments were not compacted.
 
 use milvus_base::{CpuError, MemoryLimitExceeded};
-use milvus_format::{DecodeError, EncodeError};
+use milvus_format::EncodeError;
 use milvus_segment::SchemaError;
 use milvus_storage::StoreError;
 use milvus_types::{Coded, DataType, ErrorCode, FieldId, SegmentId};
+
+use crate::input::InputError;
 
 /// Why segments were not compacted.
 #[derive(Debug, thiserror::Error)]
@@ -27,18 +29,8 @@ pub(crate) enum CompactError {
     Memory(#[from] MemoryLimitExceeded),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("file {path}")]
-    File {
-        path: String,
-        #[source]
-        source: DecodeError,
-    },
-    #[error("file {path} has {got} rows, its manifest says {want}")]
-    Rows { path: String, got: u64, want: u64 },
-    #[error("file {path} deletes row {row} of a segment of {rows} rows")]
-    DeletedRow { path: String, row: u32, rows: usize },
-    #[error("column {column} of file {path} is {got}, want {want}")]
-    Column { path: String, column: String, got: String, want: String },
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error("cannot write {path}")]
     Write {
         path: String,
@@ -66,10 +58,7 @@ impl Coded for CompactError {
             Self::Schema(error) => error.code(),
             Self::Memory(_) => ErrorCode::MemoryLimitExceeded,
             Self::Store(error) => error.code(),
-            Self::File { source, .. } => source.code(),
-            Self::Rows { .. } | Self::DeletedRow { .. } | Self::Column { .. } => {
-                ErrorCode::DataIntegrity
-            }
+            Self::Input(error) => error.code(),
             Self::Write { source, .. } => source.code(),
             Self::Cancelled => ErrorCode::Canceled,
             Self::Stopped => ErrorCode::ServiceNotReady,

@@ -16,9 +16,10 @@ use milvus_roles::{CompactSegments, RowOrder};
 use milvus_segment::SegmentSchema;
 use milvus_types::FieldSchema;
 
+use super::check_cancel;
 use super::error::CompactError;
-use super::input::{Input, InputColumn};
-use super::{Cancel, Place};
+use crate::input::{Input, InputColumn, Place};
+use crate::rows::Cancel;
 
 /// How often a merge looks whether it is to stop, in rows.
 const CHECK_ROWS: usize = 1 << 16;
@@ -40,7 +41,7 @@ pub(crate) fn places(
     };
     let mut runs = Vec::with_capacity(inputs.len());
     for (number, input) in (0_u32..).zip(inputs) {
-        cancel.check()?;
+        check_cancel(cancel)?;
         let column = |at: usize| match (schema.fields().get(at), input.column(at)) {
             (Some(field), Some(column)) => KeyColumn::new(field, column).map(Some),
             _ => Ok(None),
@@ -107,7 +108,7 @@ fn merge(runs: &[Run<'_>], cancel: Cancel<'_>) -> Result<Vec<Place>, CompactErro
             places.push(Place { input: run.number, row });
         }
         if places.len() % CHECK_ROWS == 0 {
-            cancel.check()?;
+            check_cancel(cancel)?;
         }
     }
     Ok(places)

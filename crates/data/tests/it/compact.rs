@@ -18,7 +18,7 @@ use rand::RngExt;
 use crate::fixture::{COLLECTION, NEWEST, Opened, PARTITION, World};
 
 /// The value of `field` in `row`, as an array of one.
-fn value(opened: &Opened, field: &FieldSchema, row: usize) -> ArrayRef {
+pub(crate) fn value(opened: &Opened, field: &FieldSchema, row: usize) -> ArrayRef {
     let id = field.id.to_string();
     let columns = opened.file.rows.schema_ref().fields();
     let at = columns.iter().position(|column| column.metadata().get(FIELD_ID) == Some(&id));

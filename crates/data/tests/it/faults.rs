@@ -1,11 +1,14 @@
 //! Compactions that cannot be done: damaged inputs, no memory, a caller that has gone.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 
 use milvus_roles::{CompactSegments, DataNode, RowOrder};
+use milvus_storage::StoreError;
 use milvus_types::{ErrorCode, FieldId, PartitionId, PkType, SegmentId};
 
 use crate::fixture::World;
+use crate::hooked::Hooked;
 
 async fn world() -> World {
     for seed in 0.. {
@@ -112,22 +115,71 @@ async fn what_never_fits_into_memory_is_refused() {
 }
 
 #[tokio::test]
-async fn dropping_the_future_gives_memory_and_thread_back() {
+async fn a_full_disk_leaves_no_file_behind_and_the_next_attempt_succeeds() {
     let world = world().await;
-    let (service, governor) = world.service(1 << 30);
-    let task = CompactSegments { output_ids: vec![SegmentId(100)], ..world.task() };
+    let task = CompactSegments {
+        output_ids: vec![SegmentId(100), SegmentId(101)],
+        target_bytes: 1,
+        ..world.task()
+    };
+    let before = world.store.list("").await.unwrap();
+    // Columns, keys and deletes of the first output, then those of the second.
+    for fails_at in 1..=6 {
+        let writers = AtomicU64::new(0);
+        let on_writer = move |path: &str| match writers.fetch_add(1, Ordering::Relaxed) + 1 {
+            n if n == fails_at => {
+                let source = std::io::ErrorKind::StorageFull.into();
+                Err(StoreError::DiskFull { op: "put", path: path.to_owned(), source })
+            }
+            _ => Ok(()),
+        };
+        let inner = Arc::clone(&world.store);
+        let store = Arc::new(Hooked { inner, on_writer: Box::new(on_writer) });
+        let (service, governor) = world.service_over(store, 1 << 30);
+        let failure = service.compact(task.clone()).await.unwrap_err();
+        assert_eq!(failure.code, ErrorCode::DiskLimitExceeded, "writer {fails_at}: {failure}");
+        assert_eq!(world.store.list("").await.unwrap(), before, "writer {fails_at}");
+        assert_eq!(governor.used(), 0);
+    }
+    let (service, _) = world.service(1 << 30);
+    assert_eq!(service.compact(task).await.unwrap().outputs.len(), 2);
+}
+
+#[tokio::test]
+async fn dropping_the_future_stops_the_thread_and_gives_its_memory_back() {
+    let world = world().await;
+    let before = world.store.list("").await.unwrap();
+    let (reached, is_reached) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let on_writer = move |_: &str| {
+        reached.send(()).unwrap();
+        may_go_on.lock().unwrap().recv().unwrap();
+        Ok(())
+    };
+    let inner = Arc::clone(&world.store);
+    let store = Arc::new(Hooked { inner, on_writer: Box::new(on_writer) });
+    let (service, governor) = world.service_over(store, 1 << 30);
     let compacting = {
-        let service = Arc::clone(&service);
+        let (service, task) = (Arc::clone(&service), world.task());
         milvus_base::task::spawn("compaction", async move { service.compact(task).await })
     };
-    while governor.used() == 0 && !compacting.is_finished() {
+    while is_reached.try_recv().is_err() {
         tokio::task::yield_now().await;
     }
     compacting.abort();
+    assert!(compacting.await.unwrap_err().is_cancelled());
+    assert!(governor.used() > 0, "the thread still works");
+    go_on.send(()).unwrap();
     while governor.used() > 0 {
         tokio::task::yield_now().await;
     }
-    // The slot is free: the next one is done.
-    let task = CompactSegments { output_ids: vec![SegmentId(101)], ..world.task() };
-    assert_eq!(service.compact(task).await.unwrap().outputs.len(), 1);
+    assert_eq!(world.store.list("").await.unwrap(), before, "it stopped before its first file");
+    // The slot is free: the next one begins.
+    let next = {
+        let (service, task) = (Arc::clone(&service), world.task());
+        milvus_base::task::spawn("compaction", async move { service.compact(task).await })
+    };
+    (0..3).for_each(|_| go_on.send(()).unwrap());
+    assert_eq!(next.await.unwrap().unwrap().outputs.len(), 1);
 }

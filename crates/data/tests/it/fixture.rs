@@ -152,9 +152,18 @@ impl World {
 
     /// A service with `limit_bytes` of memory.
     pub(crate) fn service(&self, limit_bytes: u64) -> (Arc<DataService>, Arc<Governor>) {
+        self.service_over(Arc::clone(&self.store), limit_bytes)
+    }
+
+    /// The same over another store.
+    pub(crate) fn service_over(
+        &self,
+        store: Arc<dyn ObjectStore>,
+        limit_bytes: u64,
+    ) -> (Arc<DataService>, Arc<Governor>) {
         let governor = Arc::new(Governor::new(limit_bytes));
         let service = DataService::new(
-            Arc::clone(&self.store),
+            store,
             Arc::clone(&governor),
             Clock::system(),
             DataOptions { build_threads: 1, ..DataOptions::default() },

@@ -4,5 +4,7 @@
 mod build;
 mod columns;
 mod compact;
+mod export;
 mod faults;
 mod fixture;
+mod hooked;

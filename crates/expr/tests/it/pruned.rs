@@ -73,6 +73,35 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #[test]
+    fn bounds_of_long_strings_are_cut_without_losing_any(
+        prefix in "[aé]{20,40}",
+        ends in prop::collection::vec("[aé\u{d7ff}\u{e000}\u{10ffff}]{0,40}", 1..6),
+    ) {
+        let names: Vec<_> = ends.iter().map(|end| Some(format!("{prefix}{end}"))).collect();
+        let texts = |min: &String, max: &String| ValueRange::text(min, max);
+        let stats = [stats(108, &names, texts, |a, b| a < b)];
+        for name in names.iter().flatten() {
+            let conditions = [
+                format!("name == \"{name}\""),
+                format!("name like \"{name}%\""),
+                format!("name >= \"{name}\""),
+                format!("name <= \"{name}\""),
+                format!("not (name != \"{name}\")"),
+                format!("name in [\"b\", \"{name}\"]"),
+            ];
+            for text in conditions {
+                let plan = plan(&text, &schema(), &templates()).unwrap();
+                prop_assert!(plan.may_match(&stats), "{} with {:?}", text, stats);
+            }
+        }
+        let other = plan("name like \"b%\"", &schema(), &templates()).unwrap();
+        prop_assert!(!other.may_match(&stats) || prefix.starts_with('é'));
+    }
+}
+
 /// Ten rows: `flag` true, `i64` in 10..=20 and two nulls, `f32` and `f64` in -1..=1, `name` in b..=d,
 /// `i8` null, `at` in the first second of 1970.
 fn known() -> Vec<FieldStats> {

@@ -136,7 +136,7 @@ fn golden_v1_decodes_to_what_was_written_and_has_no_statistics() {
 
 #[test]
 fn golden_v2_decodes_to_what_was_written() {
-    let path = crate::golden_of(2, "manifest.bin", &sample_with_stats().encode());
+    let path = crate::golden_in("tests/golden/v2", "manifest.bin", &sample_with_stats().encode());
     let bytes = std::fs::read(path).unwrap();
     assert_eq!(Manifest::decode(&bytes).unwrap(), sample_with_stats());
     assert_eq!(bytes, sample_with_stats().encode(), "the bytes of version 2 never change");

@@ -1,4 +1,4 @@
-//! One segment on its way into others: its files, verified, and its columns under today's schema.
+//! One segment on its way into other files: its own, verified, and its columns under today's schema.
 //!
 //! A column is matched by its field's id. A field that the file lacks reads as its default value or
 //! null; a column whose field was dropped is left out.
@@ -6,14 +6,71 @@
 use arrow::array::{Array, ArrayRef, AsArray, BooleanBufferBuilder, UInt64Array};
 use arrow::buffer::{BooleanBuffer, Buffer};
 use arrow::datatypes::TimestampMicrosecondType;
+use bytes::Bytes;
 use milvus_format::delete_file::read_deletes;
 use milvus_format::{DecodeError, DeleteEntry, FileMeta, SegmentEntry, open_segment, verify};
 use milvus_segment::{Expiry, SegmentSchema, constant};
-use milvus_types::{FieldSchema, SegmentId, Timestamp};
+use milvus_storage::{ObjectStore, StoreError};
+use milvus_types::{Coded, ErrorCode, FieldSchema, SegmentId, Timestamp};
 
-use super::InputBytes;
-use super::error::CompactError;
 use crate::column;
+
+/// Why a segment's files cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InputError {
+    #[error("file {path}")]
+    File {
+        path: String,
+        #[source]
+        source: DecodeError,
+    },
+    #[error("file {path} has {got} rows, its manifest says {want}")]
+    Rows { path: String, got: u64, want: u64 },
+    #[error("file {path} deletes row {row} of a segment of {rows} rows")]
+    DeletedRow { path: String, row: u32, rows: usize },
+    #[error("column {column} of file {path} is {got}, want {want}")]
+    Column { path: String, column: String, got: String, want: String },
+}
+
+impl Coded for InputError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::File { source, .. } => source.code(),
+            Self::Rows { .. } | Self::DeletedRow { .. } | Self::Column { .. } => {
+                ErrorCode::DataIntegrity
+            }
+        }
+    }
+}
+
+/// The bytes of a segment: its columns, mapped, and each of its delete files.
+#[derive(Clone, Debug)]
+pub(crate) struct InputBytes {
+    columns: Bytes,
+    deletes: Vec<Bytes>,
+}
+
+impl InputBytes {
+    /// Those of `segment` in `store`.
+    pub(crate) async fn map(
+        store: &dyn ObjectStore,
+        segment: &SegmentEntry,
+    ) -> Result<Self, StoreError> {
+        let columns = store.map(&segment.columns.path).await?;
+        let mut deletes = Vec::with_capacity(segment.delete_files.len());
+        for deleted in &segment.delete_files {
+            deletes.push(store.map(&deleted.file.path).await?);
+        }
+        Ok(Self { columns, deletes })
+    }
+}
+
+/// A row of one of several inputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) input: u32,
+    pub(crate) row: u32,
+}
 
 /// An open segment.
 #[derive(Debug)]
@@ -57,14 +114,14 @@ impl Input {
         segment: &SegmentEntry,
         bytes: InputBytes,
         schema: &SegmentSchema,
-    ) -> Result<Self, CompactError> {
+    ) -> Result<Self, InputError> {
         let meta = &segment.columns;
         let file = in_file(meta, verify(&bytes.columns, meta))
             .and_then(|()| in_file(meta, open_segment(&Buffer::from(bytes.columns), meta)))?;
         let rows = file.rows.num_rows();
         if rows as u64 != segment.rows {
             let (path, got) = (meta.path.clone(), rows as u64);
-            return Err(CompactError::Rows { path, got, want: segment.rows });
+            return Err(InputError::Rows { path, got, want: segment.rows });
         }
         let columns = (schema.fields().iter().zip(schema.arrow().fields()))
             .map(|(field, want)| match column::find(&file.rows, field) {
@@ -73,7 +130,7 @@ impl Input {
                     Ok(InputColumn::Values(values))
                 }
                 Some(values) => Err(wrong_column(meta, field, &values, want.data_type())),
-                None if field.is_primary_key => Err(CompactError::Column {
+                None if field.is_primary_key => Err(InputError::Column {
                     path: meta.path.clone(),
                     column: field.name.clone(),
                     got: "missing".to_owned(),
@@ -145,15 +202,15 @@ impl Input {
     }
 }
 
-fn in_file<T>(meta: &FileMeta, read: Result<T, DecodeError>) -> Result<T, CompactError> {
-    read.map_err(|source| CompactError::File { path: meta.path.clone(), source })
+fn in_file<T>(meta: &FileMeta, read: Result<T, DecodeError>) -> Result<T, InputError> {
+    read.map_err(|source| InputError::File { path: meta.path.clone(), source })
 }
 
-fn check_key(meta: &FileMeta, field: &FieldSchema, values: &ArrayRef) -> Result<(), CompactError> {
+fn check_key(meta: &FileMeta, field: &FieldSchema, values: &ArrayRef) -> Result<(), InputError> {
     if !field.is_primary_key || values.null_count() == 0 {
         return Ok(());
     }
-    Err(CompactError::Column {
+    Err(InputError::Column {
         path: meta.path.clone(),
         column: field.name.clone(),
         got: format!("{} with {} nulls", values.data_type(), values.null_count()),
@@ -166,8 +223,8 @@ fn wrong_column(
     field: &FieldSchema,
     values: &ArrayRef,
     want: &arrow::datatypes::DataType,
-) -> CompactError {
-    CompactError::Column {
+) -> InputError {
+    InputError::Column {
         path: meta.path.clone(),
         column: field.name.clone(),
         got: values.data_type().to_string(),
@@ -178,16 +235,16 @@ fn wrong_column(
 /// The deletes in all delete files of `segment`, whose `files` are in the order of their entries.
 fn deletes(
     segment: &SegmentEntry,
-    files: &[bytes::Bytes],
+    files: &[Bytes],
     rows: usize,
-) -> Result<Vec<DeleteEntry>, CompactError> {
+) -> Result<Vec<DeleteEntry>, InputError> {
     let mut all = Vec::new();
     for (meta, bytes) in segment.delete_files.iter().map(|file| &file.file).zip(files) {
         in_file(meta, verify(bytes, meta))?;
         let entries = in_file(meta, read_deletes(bytes))?;
         if let Some(beyond) = entries.iter().find(|entry| entry.row as usize >= rows) {
             let (path, row) = (meta.path.clone(), beyond.row);
-            return Err(CompactError::DeletedRow { path, row, rows });
+            return Err(InputError::DeletedRow { path, row, rows });
         }
         all.extend(entries);
     }
