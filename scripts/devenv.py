@@ -83,6 +83,14 @@ def venv(name):
     return python
 
 
+def program(name):
+    """Builds a program of the workspace for tests and returns its path."""
+    require_tools()
+    if run(["cargo", "build", "--quiet", "--bin", name]) != 0:
+        raise Problem(f"{name} did not build")
+    return TARGET / "debug" / name
+
+
 def server_binary(profile="release"):
     """Builds `milvus` and returns its path; MILVUS_BIN names a finished one instead."""
     given = os.environ.get("MILVUS_BIN")

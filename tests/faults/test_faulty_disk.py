@@ -8,7 +8,7 @@ import pytest
 from harness.server import StartError
 from pymilvus import MilvusException
 
-from faults.rows import NotByItself, Rows
+from faults.rows import Rows
 
 # What the issue promises: writable again within this time after the fault.
 AGAIN_S = 10
@@ -27,26 +27,6 @@ OBJECT_FAULTS = {
     "catalogue-write-eio": [("write", "EIO", "/meta.redb")],
     "catalogue-sync-eio": [("sync", "EIO", "/meta.redb")],
 }
-NOT_YET = {
-    **dict.fromkeys(
-        ["log-write-eio", "log-sync-eio", "read-only"],
-        "a log channel whose file could not be cut or synced refuses records until a restart",
-    ),
-    **dict.fromkeys(
-        ["catalogue-write-eio", "catalogue-sync-eio"],
-        "the catalogue's file is not opened again after it failed once",
-    ),
-}
-
-
-def by_itself(faults):
-    """Each fault; where the server needs a restart as yet, the test says when it does not any more."""
-
-    def marks(name):
-        why = NOT_YET.get(name)
-        return [pytest.mark.xfail(strict=True, raises=NotByItself, reason=why)] if why else []
-
-    return [pytest.param(name, marks=marks(name)) for name in faults]
 
 
 @pytest.fixture
@@ -98,7 +78,7 @@ def test_a_failing_log_refuses_writes_and_loses_none_that_it_took(new, faults, f
     start_again(new, server, rows)
 
 
-@pytest.mark.parametrize("fault", by_itself(LOG_FAULTS))
+@pytest.mark.parametrize("fault", LOG_FAULTS)
 def test_writes_go_on_by_themselves_when_the_log_works_again(new, faults, filled, fault):
     server, rows = filled
     refuse_writes(server, rows, faults, fault)
@@ -116,7 +96,7 @@ def test_a_failing_flush_loses_nothing(new, faults, filled, fault):
     start_again(new, server, rows)
 
 
-@pytest.mark.parametrize("fault", by_itself(OBJECT_FAULTS))
+@pytest.mark.parametrize("fault", OBJECT_FAULTS)
 def test_a_flush_is_made_good_when_the_disk_works_again(new, faults, filled, fault):
     server, rows = filled
     fail_flush(server, rows, faults, fault)

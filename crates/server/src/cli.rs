@@ -71,7 +71,7 @@ pub struct RunArgs {
 /// What to check.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Exit status: 0 the data is sound, 1 something is damaged or missing, 2 wrong usage, 3 not checked.")]
+Exit status: 0 the data is sound, 1 something is damaged, missing or unreadable, 2 it was not checked.")]
 pub struct CheckArgs {
     /// Directory that keeps everything [default: ./milvus-data]
     #[arg(long, value_name = "DIR")]

@@ -7,7 +7,7 @@
 use super::RemoteStore;
 use crate::error::StoreError;
 use crate::payload::Payload;
-use crate::store::{ETag, ObjectStore as _};
+use crate::store::{ETag, ObjectMeta, ObjectStore as _};
 
 const PATH: &str = "wp/conditional_write_test_object";
 /// No state of an object has this tag.
@@ -28,15 +28,15 @@ impl RemoteStore {
 
     async fn probe(&self) -> Result<(), String> {
         match self.put_if_absent(PATH, unique()).await {
-            Ok(_) | Err(StoreError::AlreadyExists { .. }) => {}
+            Ok(_) | Err(StoreError::AlreadyExists { .. } | StoreError::InDoubt { .. }) => {}
             Err(error) => return Err(all(&error)),
         }
-        match self.put_if_absent(PATH, unique()).await {
+        match told(async || self.put_if_absent(PATH, unique()).await).await {
             Err(StoreError::AlreadyExists { .. }) => {}
             Ok(_) => return Err("an object was put although one was there".to_owned()),
             Err(error) => return Err(all(&error)),
         }
-        match self.put_if_match(PATH, unique(), &ETag::new(WRONG)).await {
+        match told(async || self.put_if_match(PATH, unique(), &ETag::new(WRONG)).await).await {
             Err(StoreError::PreconditionFailed { .. }) => {}
             Ok(_) => return Err("an object was put although another was expected".to_owned()),
             Err(error) => return Err(all(&error)),
@@ -45,12 +45,26 @@ impl RemoteStore {
             let there = self.head(PATH).await.map_err(|error| all(&error))?;
             match self.put_if_match(PATH, unique(), &there.etag).await {
                 Ok(_) => return Ok(()),
-                Err(StoreError::PreconditionFailed { .. }) => {}
+                Err(StoreError::PreconditionFailed { .. } | StoreError::InDoubt { .. }) => {}
                 Err(error) => return Err(all(&error)),
             }
         }
         Err("an object was not put although what was expected is there".to_owned())
     }
+}
+
+/// The answer to `put`, asked again where a lost reply left it open.
+async fn told(
+    put: impl AsyncFn() -> Result<ObjectMeta, StoreError>,
+) -> Result<ObjectMeta, StoreError> {
+    let mut answer = put().await;
+    for _ in 0..TRIES {
+        if !matches!(answer, Err(StoreError::InDoubt { .. })) {
+            break;
+        }
+        answer = put().await;
+    }
+    answer
 }
 
 fn unique() -> Payload {
