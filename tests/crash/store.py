@@ -12,6 +12,8 @@ from pymilvus import DataType, MilvusClient, MilvusException
 DIM = 8
 PAGE = 4000
 PREFIX = "crash_"
+# What pymilvus says when gRPC still remembers that a port refused it.
+NO_CONNECTION = 2
 
 
 class Corrupt(Exception):
@@ -48,6 +50,7 @@ class PymilvusStore:
     """One connection. `timeout_s` bounds each call; a call past it is in doubt."""
 
     def __init__(self, uri, timeout_s=3.0):
+        self.uri = uri
         self.client = connect(uri)
         self.timeout = timeout_s
         self.loaded_here = []  # what `observe` had to load to see its rows
@@ -112,11 +115,16 @@ class PymilvusStore:
 
     def observe(self):
         """Every cell the server has: collections, partitions, loads, and each row, checked."""
-        try:
-            return self._observe()
-        except MilvusException as error:
-            # The server is up: what it cannot show any more is as good as lost.
-            raise Corrupt(f"cannot be read: {error}") from error
+        for attempt in range(5):
+            try:
+                return self._observe()
+            except MilvusException as error:
+                if error.code == NO_CONNECTION and attempt < 4:
+                    self.client.close()
+                    self.client = connect(self.uri)
+                    continue
+                # The server is up: what it cannot show any more is as good as lost.
+                raise Corrupt(f"cannot be read: {error}") from error
 
     def _observe(self):
         cells = {}
