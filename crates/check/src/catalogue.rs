@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use milvus_meta::entry::{FormatEntry, IdEntry, TsoEntry};
+use milvus_meta::entry::{FormatEntry, IdEntry, PlacementEntry, TsoEntry};
 use milvus_meta::{
     AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, Kv, KvError, LoadEntry,
     ManifestEntry,
@@ -113,6 +113,8 @@ impl Contents {
             self.tso = Some(decode::<TsoEntry>(key, bytes)?.high_water);
         } else if key == IdEntry::key_of(&()) {
             self.next_id = Some(decode::<IdEntry>(key, bytes)?.next);
+        } else if key == PlacementEntry::key_of(&()) {
+            decode::<PlacementEntry>(key, bytes)?;
         } else if key == FormatEntry::key_of(&()) {
             let FormatEntry { version } = decode(key, bytes)?;
             if version > FormatEntry::NEWEST {

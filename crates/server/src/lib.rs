@@ -12,6 +12,7 @@ pub mod grpc;
 pub mod logging;
 pub mod memory_watch;
 pub mod metrics;
+mod placement;
 mod planted;
 mod role_metrics;
 pub mod run;

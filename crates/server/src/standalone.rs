@@ -19,6 +19,7 @@ use milvus_streaming::{StreamingOptions, StreamingParts, StreamingService};
 use crate::config::Config;
 use crate::memory_watch::MemoryWatch;
 use crate::metrics::Metrics;
+use crate::placement;
 use crate::planted::{Planted, arm_failpoint};
 use crate::role_metrics;
 use crate::start_error::StartError;
@@ -66,7 +67,9 @@ pub async fn assemble(
     let catalogue = Catalogue::open(Arc::new(kv))
         .await
         .map_err(|error| StartError::role("metadata", &error))?;
-    let Storage { store, maps, cache, wal } = storage::open(config, planted.log).await?;
+    let placement = placement::settle(config, &catalogue).await?;
+    let Storage { store, maps, cache, wal } =
+        storage::open(config, &placement, planted.log).await?;
 
     let query =
         Arc::new(QueryService::new(store.clone(), search.clone(), loads, shared_governor.clone()));

@@ -38,6 +38,34 @@ pub enum StartError {
     /// The object storage cannot put on a condition, without which the log has no owner.
     #[error("panic: {0}")]
     NoConditionalWrite(String),
+    /// Data or log are somewhere else than they were.
+    #[error(
+        "this data directory has {what} in {want}, and the configuration says {got}: set {key} as they \
+         were, or choose another --data-dir"
+    )]
+    Elsewhere {
+        /// Data, or the log.
+        what: &'static str,
+        /// The keys that say where.
+        key: &'static str,
+        /// Where the configuration says.
+        got: String,
+        /// Where it is.
+        want: String,
+    },
+    /// What is in the bucket is not of this data directory's catalogue.
+    #[error(
+        "{place} belongs to installation {owner}, this data directory is of installation {mine}: start \
+         with the data directory it was written with, or set another minio.rootPath"
+    )]
+    ForeignBucket {
+        /// Bucket and path.
+        place: String,
+        /// Whose it is.
+        owner: String,
+        /// Who asks.
+        mine: String,
+    },
     /// There is data, and nothing that says what it is.
     #[error(
         "{} has data but meta.redb is missing or empty; put it back, or choose another directory",

@@ -8,10 +8,12 @@
 use std::sync::Arc;
 
 use milvus_base::Clock;
+use milvus_meta::PlacementEntry;
 use milvus_storage::{CacheOptions, CachedStore, LocalStore, Maps, ObjectStore, RemoteStore};
 use milvus_wal::{LocalWal, LocalWalOptions, ObjectWal, ObjectWalOptions, PlantedBug, Wal};
 
 use crate::config::{Config, LogConfig, StorageConfig};
+use crate::placement;
 use crate::start_error::StartError;
 
 /// What every object key of the log begins with.
@@ -31,7 +33,11 @@ pub(crate) struct Storage {
 
 /// Opens data and log. With remote storage this makes the bucket if there is none, and fails where it
 /// cannot put conditionally.
-pub(crate) async fn open(config: &Config, bug: PlantedBug) -> Result<Storage, StartError> {
+pub(crate) async fn open(
+    config: &Config,
+    placement: &PlacementEntry,
+    bug: PlantedBug,
+) -> Result<Storage, StartError> {
     let (store, maps, cache, remote) = match &config.storage {
         StorageConfig::Local => {
             let local = open_local(config, "objects").await?;
@@ -43,6 +49,7 @@ pub(crate) async fn open(config: &Config, bug: PlantedBug) -> Result<Storage, St
             let remote = remote.map_err(|error| StartError::role("object storage", &error))?;
             let probed = remote.probe_conditional_write().await;
             probed.map_err(|error| StartError::NoConditionalWrite(error.to_string()))?;
+            placement::own(&remote, placement).await?;
             let remote: Arc<dyn ObjectStore> = Arc::new(remote);
             let options = CacheOptions::new(config.data_dir.join("cache"), *cache_bytes);
             let behind = remote.clone();

@@ -20,6 +20,7 @@ mod format;
 pub(crate) mod index;
 mod load;
 mod manifest;
+mod placement;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -32,6 +33,7 @@ pub use database::DatabaseEntry;
 pub use format::FormatEntry;
 pub use load::{LoadEntry, LoadType};
 pub use manifest::ManifestEntry;
+pub use placement::PlacementEntry;
 
 use crate::error::Undecodable;
 

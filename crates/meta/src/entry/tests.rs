@@ -133,6 +133,12 @@ fn keys_and_bytes_of_version_1_are_what_they_were() {
     is_golden("tso", "milvus/v1/tso", &TsoEntry { high_water: Timestamp(1 << 60) });
     is_golden("id", "milvus/v1/id", &IdEntry { next: 1_000_000 });
     is_golden("format", "milvus/v1/format", &FormatEntry { version: 1 });
+    let placement = PlacementEntry {
+        installation: "0f".repeat(16),
+        data: "s3 bucket a-bucket, path files".to_owned(),
+        log: "woodpecker beside the data".to_owned(),
+    };
+    is_golden("placement", "milvus/v1/placement", &placement);
 }
 
 #[test]

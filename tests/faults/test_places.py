@@ -1,0 +1,58 @@
+"""Data and log that are not where they were: a server that would find nothing there does not start."""
+
+import os
+
+import pytest
+from harness.server import Server, StartError
+
+from faults.rows import Rows
+
+S3 = os.environ.get("MILVUS_TEST_S3")
+
+
+def refusal(server):
+    with pytest.raises(StartError) as error:
+        server.start()
+    return str(error.value)
+
+
+@pytest.mark.skipif(S3 is not None, reason="about logs in the data directory")
+def test_another_kind_of_log_is_refused_and_the_rows_of_the_first_stay(binary, new):
+    server = new().start()
+    rows = Rows(server.uri)
+    rows.create()
+    assert rows.insert()
+    server.kill()
+    text = refusal(new(env={"MQ_TYPE": "woodpecker"}))
+    assert "rocksmq" in text and "woodpecker" in text and "mq.type" in text, text
+    server = new().start()
+    rows.connect(server.uri)
+    rows.check()
+
+
+def test_another_place_of_data_is_refused(binary, tmp_path, new):
+    server = new(env={"COMMON_STORAGETYPE": "local", "MQ_TYPE": "rocksmq"}).start()
+    server.kill()
+    remote = {"COMMON_STORAGETYPE": "remote", "MINIO_ADDRESS": "127.0.0.1:1"}
+    text = refusal(new(env=remote))
+    assert "a-bucket" in text or "milvus-tests" in text, text
+    assert "the data directory" in text and "minio" in text, text
+
+
+@pytest.mark.skipif(S3 is None, reason="needs an S3 server")
+def test_a_bucket_of_another_installation_is_left_alone(binary, tmp_path):
+    place = {"MINIO_ROOT_PATH": f"shared/{tmp_path.name}"}
+    first = Server(binary, tmp_path / "first", env=place).start()
+    try:
+        rows = Rows(first.uri)
+        rows.create()
+        assert rows.insert()
+        rows.flush()
+        text = refusal(Server(binary, tmp_path / "second", env=place))
+        assert "belongs to installation" in text and "minio.rootPath" in text, text
+        first.kill()
+        first.start()
+        rows.connect(first.uri)
+        rows.check()
+    finally:
+        first.kill()
