@@ -25,7 +25,7 @@ pub(crate) async fn settle(
     let failed = |error| StartError::role("metadata", &error);
     let known = catalogue.get::<PlacementEntry>(&()).await.map_err(failed)?;
     let known = match known {
-        Some(known) => known.entry.clone(),
+        Some(known) => known.entry,
         None => {
             // What ran before this was remembered had everything in the data directory.
             let is_new = catalogue.list_collections().await.map_err(failed)?.is_empty();

@@ -31,12 +31,12 @@ impl RemoteStore {
             Ok(_) | Err(StoreError::AlreadyExists { .. } | StoreError::InDoubt { .. }) => {}
             Err(error) => return Err(all(&error)),
         }
-        match told(async || self.put_if_absent(PATH, unique()).await).await {
+        match self.put_beside().await {
             Err(StoreError::AlreadyExists { .. }) => {}
             Ok(_) => return Err("an object was put although one was there".to_owned()),
             Err(error) => return Err(all(&error)),
         }
-        match told(async || self.put_if_match(PATH, unique(), &ETag::new(WRONG)).await).await {
+        match self.put_over_another().await {
             Err(StoreError::PreconditionFailed { .. }) => {}
             Ok(_) => return Err("an object was put although another was expected".to_owned()),
             Err(error) => return Err(all(&error)),
@@ -51,20 +51,28 @@ impl RemoteStore {
         }
         Err("an object was not put although what was expected is there".to_owned())
     }
-}
 
-/// The answer to `put`, asked again where a lost reply left it open.
-async fn told(
-    put: impl AsyncFn() -> Result<ObjectMeta, StoreError>,
-) -> Result<ObjectMeta, StoreError> {
-    let mut answer = put().await;
-    for _ in 0..TRIES {
-        if !matches!(answer, Err(StoreError::InDoubt { .. })) {
-            break;
+    /// A put where something is already, asked again while lost replies leave the answer open.
+    async fn put_beside(&self) -> Result<ObjectMeta, StoreError> {
+        for _ in 0..TRIES {
+            match self.put_if_absent(PATH, unique()).await {
+                Err(StoreError::InDoubt { .. }) => {}
+                answer => return answer,
+            }
         }
-        answer = put().await;
+        self.put_if_absent(PATH, unique()).await
     }
-    answer
+
+    /// A put in the place of an object that is not there, asked again in the same way.
+    async fn put_over_another(&self) -> Result<ObjectMeta, StoreError> {
+        for _ in 0..TRIES {
+            match self.put_if_match(PATH, unique(), &ETag::new(WRONG)).await {
+                Err(StoreError::InDoubt { .. }) => {}
+                answer => return answer,
+            }
+        }
+        self.put_if_match(PATH, unique(), &ETag::new(WRONG)).await
+    }
 }
 
 fn unique() -> Payload {
