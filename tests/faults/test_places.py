@@ -1,6 +1,8 @@
 """Data and log that are not where they were: a server that would find nothing there does not start."""
 
 import os
+import shutil
+import uuid
 
 import pytest
 from harness.server import Server, StartError
@@ -41,7 +43,7 @@ def test_another_place_of_data_is_refused(binary, tmp_path, new):
 
 @pytest.mark.skipif(S3 is None, reason="needs an S3 server")
 def test_a_bucket_of_another_installation_is_left_alone(binary, tmp_path):
-    place = {"MINIO_ROOT_PATH": f"shared/{tmp_path.name}"}
+    place = {"MINIO_ROOT_PATH": f"shared/{uuid.uuid4().hex}"}
     first = Server(binary, tmp_path / "first", env=place).start()
     try:
         rows = Rows(first.uri)
@@ -51,8 +53,24 @@ def test_a_bucket_of_another_installation_is_left_alone(binary, tmp_path):
         text = refusal(Server(binary, tmp_path / "second", env=place))
         assert "belongs to installation" in text and "minio.rootPath" in text, text
         first.kill()
+        shutil.copytree(tmp_path / "first", tmp_path / "copy")
+        first.start()
+        rows.connect(first.uri)
+        rows.check()
+        first.kill()
+        text = refusal(Server(binary, tmp_path / "copy", env=place))
+        assert "belongs to installation" in text and "copy" in text, text
         first.start()
         rows.connect(first.uri)
         rows.check()
     finally:
         first.kill()
+
+
+@pytest.mark.skipif(S3 is None, reason="needs an S3 server")
+def test_another_bucket_is_refused(binary, tmp_path):
+    place = {"MINIO_ROOT_PATH": f"one/{uuid.uuid4().hex}"}
+    Server(binary, tmp_path / "data", env=place).start().kill()
+    elsewhere = {**place, "MINIO_BUCKET_NAME": "another"}
+    text = refusal(Server(binary, tmp_path / "data", env=elsewhere))
+    assert "bucket another" in text, text

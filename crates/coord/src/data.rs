@@ -98,6 +98,8 @@ impl DataCoordinator {
                 Ok(manifest) => {
                     manifests.insert(collection.id, Arc::new(manifest));
                 }
+                // It is there, and will be when the object storage is.
+                Err(failure) if is_passing(&failure) => return Err(failure),
                 Err(failure) => {
                     tracing::error!(collection = %collection.name, %failure, "no manifest");
                     damaged.insert(collection.id, failure);
@@ -457,6 +459,17 @@ fn live_share(entry: &SegmentEntry) -> u64 {
     let bytes: u128 = files.map(|file| u128::from(file.bytes)).sum();
     let live = bytes * u128::from(entry.live_rows()) / u128::from(entry.rows.max(1));
     u64::try_from(live).unwrap_or(u64::MAX)
+}
+
+/// Whether a failure says that the object storage is away, and nothing of what is in it. A start that
+/// meets it fails, to be tried again: what is served would otherwise lack this until the next start.
+fn is_passing(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ErrorCode::ServiceUnavailable
+            | ErrorCode::IoTooManyRequests
+            | ErrorCode::IoInvalidCredentials
+    )
 }
 
 /// Whether the field that `index` is of exists.

@@ -11,12 +11,15 @@ use crate::Proxy;
 
 /// How long the roles may take to agree on a schema, for each attempt.
 const PAUSE: Duration = Duration::from_millis(10);
+/// How often a read is planned again: a second's worth. A field that is really not there is refused when
+/// the read is planned, and does not come here.
+const ATTEMPTS: usize = 100;
 
 impl Proxy {
     /// Whether a read whose run failed with `failure` shall be planned again, for the `attempt`-th
     /// time; returns when it may be.
     pub(crate) async fn replans(&self, failure: &Failure, attempt: usize) -> bool {
-        if failure.code != ErrorCode::FieldNotFound || attempt >= self.options().requery_attempts {
+        if failure.code != ErrorCode::FieldNotFound || attempt >= ATTEMPTS {
             return false;
         }
         tracing::debug!(%failure, attempt, "the schema changed, planning again");

@@ -2,11 +2,11 @@
 //! a bucket is its own.
 //!
 //! The catalogue remembers where data and log are. A bucket's path holds an object that names the
-//! catalogue it belongs to: another server that began there with an empty catalogue would take every
-//! object for garbage.
+//! catalogue it belongs to, and the last start with it: a server that began there with an empty catalogue,
+//! or with an old copy of the right one, would take for garbage what that does not name.
 
 use milvus_meta::{Catalogue, PlacementEntry};
-use milvus_storage::{ObjectStore, RemoteConfig, StoreError};
+use milvus_storage::{ObjectStore, Payload, RemoteConfig, StoreError};
 
 use crate::config::{Config, LogConfig, StorageConfig};
 use crate::start_error::StartError;
@@ -34,7 +34,13 @@ pub(crate) async fn settle(
                 false => (LOCAL.to_owned(), FILES.to_owned()),
             };
             let installation = milvus_base::random::unique_name();
-            let first = PlacementEntry { installation, data, log };
+            let first = PlacementEntry {
+                installation,
+                data,
+                log,
+                start: String::new(),
+                next_start: String::new(),
+            };
             let created = catalogue.create(&first).await;
             created.map_err(|error| StartError::role("metadata", &error))?;
             first
@@ -52,26 +58,70 @@ pub(crate) async fn settle(
     Ok(known)
 }
 
-/// Takes the path of a bucket for `placement`'s installation, or finds that it has it.
+/// Takes the path of a bucket for `placement`'s installation, or finds that it has it and that nobody
+/// has started on it since this catalogue did.
+///
+/// The catalogue notes what the bucket will say before the bucket says it: a crash in between leaves
+/// one of the two there, and both are known.
 pub(crate) async fn own(
     store: &dyn ObjectStore,
+    catalogue: &Catalogue,
     placement: &PlacementEntry,
 ) -> Result<(), StartError> {
-    let mine = placement.installation.as_bytes();
-    match store.put_if_absent(OWNER, mine.to_vec().into()).await {
-        Ok(_) => return Ok(()),
-        // Somebody's, ours perhaps: who owns it is read.
-        Err(StoreError::AlreadyExists { .. } | StoreError::InDoubt { .. }) => {}
-        Err(error) => return Err(StartError::role("object storage", &error)),
+    let remote = |error| StartError::role("object storage", &error);
+    let there = match store.get(OWNER).await {
+        Ok(object) => Some(object),
+        Err(error) if error.is_not_found() => None,
+        Err(error) => return Err(remote(error)),
+    };
+    let said = |start: &str| format!("{} {start}", placement.installation);
+    let is_first = placement.start.is_empty();
+    let known = |text: &[u8]| {
+        [&placement.start, &placement.next_start]
+            .iter()
+            .any(|start| !start.is_empty() && said(start).as_bytes() == text)
+    };
+    match &there {
+        None if is_first => {}
+        Some(object) if known(&object.bytes) => {}
+        _ => return Err(foreign(placement, there.as_ref().map(|object| &object.bytes[..]))),
     }
-    let owner = store.get(OWNER).await;
-    let owner = owner.map_err(|error| StartError::role("object storage", &error))?;
-    if owner.bytes == mine {
-        return Ok(());
+    let next_start = milvus_base::random::unique_name();
+    let noted = PlacementEntry { next_start: next_start.clone(), ..placement.clone() };
+    note(catalogue, &noted).await?;
+    let says = Payload::from(said(&next_start).into_bytes());
+    let put = match &there {
+        None => store.put_if_absent(OWNER, says).await,
+        Some(object) => store.put_if_match(OWNER, says, &object.meta.etag).await,
+    };
+    match put {
+        Ok(_) => {}
+        // Another was faster, or the reply was lost: what is there now tells.
+        Err(error) if error.is_conflict() || matches!(error, StoreError::InDoubt { .. }) => {
+            let now = store.get(OWNER).await.map_err(remote)?;
+            if now.bytes != said(&next_start).as_bytes() {
+                return Err(foreign(placement, Some(&now.bytes)));
+            }
+        }
+        Err(error) => return Err(remote(error)),
     }
-    let owner = String::from_utf8_lossy(&owner.bytes).into_owned();
-    let (place, mine) = (placement.data.clone(), placement.installation.clone());
-    Err(StartError::ForeignBucket { place, owner, mine })
+    let started =
+        PlacementEntry { start: next_start, next_start: String::new(), ..placement.clone() };
+    note(catalogue, &started).await
+}
+
+async fn note(catalogue: &Catalogue, placement: &PlacementEntry) -> Result<(), StartError> {
+    let noted = catalogue.put(placement).await;
+    noted.map_err(|error| StartError::role("metadata", &error))
+}
+
+fn foreign(placement: &PlacementEntry, there: Option<&[u8]>) -> StartError {
+    let owner = there.map_or_else(
+        || "nobody, though this data directory has used it".into(),
+        |text| String::from_utf8_lossy(text).into_owned(),
+    );
+    let mine = format!("{} {}", placement.installation, placement.start);
+    StartError::ForeignBucket { place: placement.data.clone(), owner, mine }
 }
 
 fn data_place(storage: &StorageConfig) -> String {

@@ -69,7 +69,7 @@ pub async fn assemble(
         .map_err(|error| StartError::role("metadata", &error))?;
     let placement = placement::settle(config, &catalogue).await?;
     let Storage { store, maps, cache, wal } =
-        storage::open(config, &placement, planted.log).await?;
+        storage::open(config, &catalogue, &placement, planted.log).await?;
 
     let query =
         Arc::new(QueryService::new(store.clone(), search.clone(), loads, shared_governor.clone()));

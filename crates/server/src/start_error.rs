@@ -55,8 +55,9 @@ pub enum StartError {
     },
     /// What is in the bucket is not of this data directory's catalogue.
     #[error(
-        "{place} belongs to installation {owner}, this data directory is of installation {mine}: start \
-         with the data directory it was written with, or set another minio.rootPath"
+        "{place} belongs to installation and start {owner}, this data directory is of {mine}: start with \
+         the data directory that was last used with it (a copy from before is not that one), or set \
+         another minio.rootPath"
     )]
     ForeignBucket {
         /// Bucket and path.

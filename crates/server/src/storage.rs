@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use milvus_base::Clock;
-use milvus_meta::PlacementEntry;
+use milvus_meta::{Catalogue, PlacementEntry};
 use milvus_storage::{CacheOptions, CachedStore, LocalStore, Maps, ObjectStore, RemoteStore};
 use milvus_wal::{LocalWal, LocalWalOptions, ObjectWal, ObjectWalOptions, PlantedBug, Wal};
 
@@ -35,6 +35,7 @@ pub(crate) struct Storage {
 /// cannot put conditionally.
 pub(crate) async fn open(
     config: &Config,
+    catalogue: &Catalogue,
     placement: &PlacementEntry,
     bug: PlantedBug,
 ) -> Result<Storage, StartError> {
@@ -49,7 +50,7 @@ pub(crate) async fn open(
             let remote = remote.map_err(|error| StartError::role("object storage", &error))?;
             let probed = remote.probe_conditional_write().await;
             probed.map_err(|error| StartError::NoConditionalWrite(error.to_string()))?;
-            placement::own(&remote, placement).await?;
+            placement::own(&remote, catalogue, placement).await?;
             let remote: Arc<dyn ObjectStore> = Arc::new(remote);
             let options = CacheOptions::new(config.data_dir.join("cache"), *cache_bytes);
             let behind = remote.clone();

@@ -3,7 +3,7 @@
 //!
 //! What is to be built follows from manifests and definitions alone, so nothing of it is persisted:
 //! a restart finds the same work again. A build that fails is tried again a few times; after that
-//! the index is `Failed` with the reason until the segment or the definition changes.
+//! the index is `Failed` with the reason, and tried anew now and then.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,6 +17,8 @@ use parking_lot::Mutex;
 use super::DataCoordinator;
 
 const ATTEMPTS: u32 = 3;
+/// After so long a build that has failed is tried anew: a disk that was full may not be any more.
+const ANEW: Duration = Duration::from_secs(30);
 
 #[derive(Default)]
 pub(super) struct Builds(Mutex<State>);
@@ -75,6 +77,14 @@ impl Builds {
         state.known.remove(&build.key());
         state.failed.insert(build.key(), (build.collection_id, failure.reason));
         None
+    }
+
+    /// Forgets that builds of a collection have failed; whether any had.
+    fn forgive(&self, id: CollectionId) -> bool {
+        let mut state = self.0.lock();
+        let before = state.failed.len();
+        state.failed.retain(|_, (collection, _)| *collection != id);
+        state.failed.len() < before
     }
 
     pub(super) fn failure(&self, segment: SegmentId, index: IndexId) -> Option<String> {
@@ -140,11 +150,27 @@ impl DataCoordinator {
                     %failure, "index build failed"
                 );
             }
+            let is_failed = result.is_err();
             turn = self.builds.done(&build, result);
             if turn.is_some() {
                 clock::sleep(Duration::from_secs(1)).await;
+            } else if is_failed {
+                self.try_anew(build.collection_id);
             }
         }
+    }
+
+    /// Queues what has failed of a collection again, after a while.
+    fn try_anew(self: &Arc<Self>, id: CollectionId) {
+        let data = Arc::downgrade(self);
+        task::spawn("index-builds-anew", async move {
+            clock::sleep(ANEW).await;
+            if let Some(data) = data.upgrade()
+                && data.builds.forgive(id)
+            {
+                data.schedule_builds(id);
+            }
+        });
     }
 
     async fn build_one(self: &Arc<Self>, build: &Build) -> Result<()> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use milvus_base::failpoint;
 use milvus_format::manifest::{Manifest, ManifestEdit};
 use milvus_format::path;
+use milvus_storage::StoreError;
 use milvus_types::{CollectionId, Failure, Result};
 
 use super::{DataCoordinator, Parts};
@@ -54,13 +55,9 @@ impl DataCoordinator {
     }
 
     async fn publish(&self, current: &Manifest, next: Manifest) -> Result<Arc<Manifest>> {
-        let (id, version) = (next.collection_id, next.version);
-        let bytes = next.encode();
-        // Not `put_if_absent`: a version that never became current may lie there from before a
-        // crash. What decides is the compare-and-swap.
-        let stored = self.parts.store.put(&path::manifest(id, version), bytes.into()).await;
-        stored.map_err(|error| Failure::from(&error))?;
+        let next = self.store_manifest(next).await?;
         failpoint::hit("manifest.written");
+        let (id, version) = (next.collection_id, next.version);
         let swapped = self
             .parts
             .catalogue
@@ -82,11 +79,27 @@ impl DataCoordinator {
             }
         }
         // The version before the last is nobody's any more.
-        if let Some(old) = version.checked_sub(2).filter(|old| *old > 0)
+        if let Some(old) = current.version.checked_sub(1).filter(|old| *old > 0)
             && let Err(error) = self.parts.store.delete(&path::manifest(id, old)).await
         {
             tracing::warn!(%error, collection = %id, version = old, "old manifest stays");
         }
         Ok(next)
+    }
+
+    /// Puts `next` under the first free version from its own on. A version that is taken was never
+    /// current: it is left of a crash, or its put came later than its reply was waited for. It is not
+    /// overwritten, and a put that comes late finds its place taken.
+    async fn store_manifest(&self, mut next: Manifest) -> Result<Manifest> {
+        loop {
+            let at = path::manifest(next.collection_id, next.version);
+            match self.parts.store.put_if_absent(&at, next.encode().into()).await {
+                Ok(_) => return Ok(next),
+                Err(StoreError::AlreadyExists { .. } | StoreError::InDoubt { .. }) => {
+                    next.version += 1;
+                }
+                Err(error) => return Err(Failure::from(&error)),
+            }
+        }
     }
 }

@@ -17,6 +17,11 @@ pub struct PlacementEntry {
     pub data: String,
     /// What the log is and where, such as `rocksmq` or `woodpecker in the data directory`.
     pub log: String,
+    /// What the bucket says of the last start with this catalogue; empty if there was none. A copy of
+    /// the catalogue, put aside before, knows an older one.
+    pub start: String,
+    /// What the start that is under way will have it say; empty if none is.
+    pub next_start: String,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -27,6 +32,10 @@ struct PlacementMessage {
     data: String,
     #[prost(string, tag = "3")]
     log: String,
+    #[prost(string, tag = "4")]
+    start: String,
+    #[prost(string, tag = "5")]
+    next_start: String,
 }
 
 impl Entry for PlacementEntry {
@@ -43,12 +52,13 @@ impl Entry for PlacementEntry {
     fn id(&self) {}
 
     fn encode(&self) -> Bytes {
-        let Self { installation, data, log } = self.clone();
-        seal(1, &PlacementMessage { installation, data, log })
+        let Self { installation, data, log, start, next_start } = self.clone();
+        seal(1, &PlacementMessage { installation, data, log, start, next_start })
     }
 
     fn decode(key: &str, bytes: &[u8]) -> Result<Self, Undecodable> {
-        let PlacementMessage { installation, data, log } = unseal(key, 1, bytes)?;
-        Ok(Self { installation, data, log })
+        let PlacementMessage { installation, data, log, start, next_start } =
+            unseal(key, 1, bytes)?;
+        Ok(Self { installation, data, log, start, next_start })
     }
 }

@@ -137,6 +137,8 @@ fn keys_and_bytes_of_version_1_are_what_they_were() {
         installation: "0f".repeat(16),
         data: "s3 bucket a-bucket, path files".to_owned(),
         log: "woodpecker beside the data".to_owned(),
+        start: "1a".repeat(16),
+        next_start: "2b".repeat(16),
     };
     is_golden("placement", "milvus/v1/placement", &placement);
 }

@@ -55,33 +55,39 @@ impl DataCoordinator {
                     purge_until: Timestamp::new(plan.cutoff_ms, 0),
                     expiry: expiry_at(&collection, plan.cutoff_ms),
                     target_bytes,
-                    output_ids: output_ids.clone(),
+                    output_ids,
                     level,
                 };
-                let result = self.rewrite(task, cancel).await;
-                if result.as_ref().map_or(true, Vec::is_empty) {
-                    self.discard(&collection, plan.partition, &output_ids).await;
-                }
-                result
+                self.rewrite(task, plan.partition, cancel).await
             }
         }
     }
 
-    /// Writes, indexes and puts in place.
+    /// Writes, indexes and puts in place. What was written goes again where it is certain that no
+    /// manifest names it: a commit that failed may have happened all the same.
     async fn rewrite(
         self: &Arc<Self>,
         task: CompactSegments,
+        partition: milvus_types::PartitionId,
         cancel: &Shutdown,
     ) -> Result<Vec<SegmentId>> {
         let began = clock::monotonic();
         let (collection, inputs, order) =
             (task.collection.clone(), task.inputs.clone(), task.order);
+        let output_ids = task.output_ids.clone();
         // Not to be interrupted later: the shard's owner may be committing.
         let compacted = tokio::select! {
-            compacted = self.write_and_index(task) => compacted?,
+            compacted = self.write_and_index(task) => compacted,
             () = cancel.wait() => {
                 let why = "its collection or partition was dropped";
-                return Err(Failure::new(ErrorCode::Canceled, why));
+                Err(Failure::new(ErrorCode::Canceled, why))
+            }
+        };
+        let compacted = match compacted {
+            Ok(compacted) => compacted,
+            Err(failure) => {
+                self.discard(&collection, partition, &output_ids).await;
+                return Err(failure);
             }
         };
         let seconds = (clock::monotonic() - began).as_secs_f64();
@@ -89,6 +95,9 @@ impl DataCoordinator {
         let rows: u64 = compacted.outputs.iter().map(|output| output.rows).sum();
         let before: u64 = inputs.iter().map(|input| input.rows).sum();
         let outputs = self.replace(&collection, inputs, compacted).await?;
+        if outputs.is_empty() {
+            self.discard(&collection, partition, &output_ids).await;
+        }
         tracing::info!(
             collection = %collection.name, bytes, before, rows, outputs = ?outputs, seconds,
             by_key = order == RowOrder::Key, "compacted"

@@ -126,13 +126,20 @@ impl DataCoordinator {
         })
     }
 
+    /// What a compaction asked for by hand will do once the rows that are dead now may go.
     pub(super) fn manual_plans(&self, request: &CompactCollection) -> Result<Vec<Plan>> {
+        let manifest = self.current(request.collection_id)?;
+        let ready_ms = policy::manual_ready_ms(&manifest, &self.parts.options.compaction);
+        self.manual_plans_at(request, ready_ms + 1)
+    }
+
+    /// The same as of now, or of `least_ms` where that is later. Rows that died since stay for the
+    /// retention: somebody reads them.
+    fn manual_plans_at(&self, request: &CompactCollection, least_ms: u64) -> Result<Vec<Plan>> {
         let collection = self.parts.root.by_id(request.collection_id)?;
         let manifest = self.current(request.collection_id)?;
         let options = &self.parts.options.compaction;
-        let now_ms = options.clock.now_ms();
-        // What is about to be taken out counts as gone.
-        let now_ms = now_ms.max(policy::manual_ready_ms(&manifest, options) + 1);
+        let now_ms = options.clock.now_ms().max(least_ms);
         let (collection, manifest) = (&*collection, &*manifest);
         let excluded = &HashSet::new();
         let scene = Scene { collection, manifest, options, now_ms, excluded };
@@ -142,7 +149,7 @@ impl DataCoordinator {
     async fn run_job(self: &Arc<Self>, job: QueuedJob) {
         let (id, collection) = (job.id, job.request.collection_id);
         // Its collection may be gone: then there is nothing left to do.
-        let plans = self.manual_plans(&job.request).unwrap_or_default();
+        let plans = self.manual_plans_at(&job.request, 0).unwrap_or_default();
         self.compactions.state.lock().jobs.begin(id, &plans);
         for (place, plan) in plans.iter().enumerate() {
             let mut result = self.run_alone(collection, plan).await;
