@@ -7,7 +7,7 @@ import time
 import pytest
 from harness.server import Server, StartError
 from pymilvus import MilvusClient, MilvusException
-from support import count, make, query_ids, rows, vector
+from support import count, local_files, make, query_ids, rows, vector
 
 
 @pytest.fixture
@@ -77,6 +77,7 @@ def test_two_restarts_in_a_row(new):
     check(new().start().uri)
 
 
+@local_files
 @pytest.mark.parametrize("name", ["columns.arrow", "keys.idx", "*.manifest", "*.vidx"])
 def test_a_damaged_file_is_confined_and_reported(new, name):
     server = new().start()

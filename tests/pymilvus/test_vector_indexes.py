@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from pymilvus import DataType, MilvusClient
-from support import refused
+from support import local_files, refused
 
 ROWS, DIM, QUERIES, K = 2000, 64, 20, 10
 FLOATS = [DataType.FLOAT_VECTOR, DataType.FLOAT16_VECTOR]
@@ -248,6 +248,7 @@ def restart(start, tmp_path):
         server.kill()
 
 
+@local_files
 def test_indexes_are_opened_and_not_built_again_after_a_restart(restart, tmp_path):
     client = restart()
     wanted = ["IVF_RABITQ", "HNSW_SQ", "DISKANN", "ANNOY", "AUTOINDEX", "SCANN"]
