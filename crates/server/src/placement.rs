@@ -75,19 +75,21 @@ pub(crate) async fn own(
         Err(error) => return Err(remote(error)),
     };
     let said = |start: &str| format!("{} {start}", placement.installation);
-    let is_first = placement.start.is_empty();
     let known = |text: &[u8]| {
-        [&placement.start, &placement.next_start]
-            .iter()
-            .any(|start| !start.is_empty() && said(start).as_bytes() == text)
+        let starts = [&placement.start, &placement.next_start];
+        starts.into_iter().find(|start| !start.is_empty() && said(start).as_bytes() == text)
     };
-    match &there {
-        None if is_first => {}
-        Some(object) if known(&object.bytes) => {}
-        _ => return Err(foreign(placement, there.as_ref().map(|object| &object.bytes[..]))),
-    }
+    // What the bucket says stays known until it says something else, however many starts are cut short.
+    let start = match &there {
+        None if placement.start.is_empty() => String::new(),
+        None => return Err(foreign(placement, None)),
+        Some(object) => match known(&object.bytes) {
+            Some(start) => start.clone(),
+            None => return Err(foreign(placement, Some(&object.bytes))),
+        },
+    };
     let next_start = milvus_base::random::unique_name();
-    let noted = PlacementEntry { next_start: next_start.clone(), ..placement.clone() };
+    let noted = PlacementEntry { start, next_start: next_start.clone(), ..placement.clone() };
     note(catalogue, &noted).await?;
     let says = Payload::from(said(&next_start).into_bytes());
     let put = match &there {
