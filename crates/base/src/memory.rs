@@ -1,12 +1,17 @@
 //! The memory governor: one budget for the process, which every large allocation is charged to first.
 //!
-//! - The sum of reservations made by [`Governor::try_reserve`] never exceeds the limit; what does not
-//!   fit is refused with [`MemoryLimitExceeded`] instead of being killed by the system later.
+//! - The sum of reservations made by [`Governor::try_reserve`] and of what is known to be in use
+//!   without one ([`Governor::set_uncharged`]) never exceeds the limit; what does not fit is refused with [`MemoryLimitExceeded`] instead of being killed by the system later.
 //! - A [`Reservation`] gives its bytes back when dropped.
+//! - Inserts never take the last of it, or what they wait for could not be done.
+//! - Who can wait takes it by `reserve_within` (`memory/wait.rs`), which has others make room.
 //! - Replay of the log must not fail for memory that was granted before a restart:
 //!   [`Governor::reserve`] always succeeds, and then nothing else fits until it is given back.
 //!
 //! Reservations are estimates by their callers; nothing here measures the allocator.
+
+#[cfg(feature = "tokio")]
+mod wait;
 
 use std::fmt;
 use std::sync::Arc;
@@ -71,6 +76,9 @@ impl fmt::Display for MemoryLimitExceeded {
 
 impl std::error::Error for MemoryLimitExceeded {}
 
+/// Inserts leave one part in so many to others: loading what was written out gives theirs back.
+const INSERTS_LEAVE: u64 = 8;
+
 /// The process's memory budget; clones share it.
 #[derive(Clone, Debug)]
 pub struct Governor(Arc<Budget>);
@@ -79,7 +87,12 @@ pub struct Governor(Arc<Budget>);
 struct Budget {
     limit: AtomicU64,
     used: AtomicU64,
+    uncharged: AtomicU64,
     by_purpose: [AtomicU64; Purpose::ALL.len()],
+    #[cfg(feature = "tokio")]
+    wanted: AtomicU64,
+    #[cfg(feature = "tokio")]
+    short: tokio::sync::Notify,
 }
 
 impl Governor {
@@ -88,7 +101,12 @@ impl Governor {
         Self(Arc::new(Budget {
             limit: AtomicU64::new(limit_bytes),
             used: AtomicU64::new(0),
+            uncharged: AtomicU64::new(0),
             by_purpose: Default::default(),
+            #[cfg(feature = "tokio")]
+            wanted: AtomicU64::new(0),
+            #[cfg(feature = "tokio")]
+            short: tokio::sync::Notify::new(),
         }))
     }
 
@@ -119,9 +137,25 @@ impl Governor {
         self.0.limit.store(limit_bytes, Ordering::Relaxed);
     }
 
+    /// Memory of the process that nobody reserved: buffers, caches, what the allocator keeps. It counts
+    /// against the limit like what is reserved.
+    pub fn set_uncharged(&self, bytes: u64) {
+        self.0.uncharged.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes in use that nobody reserved, as last told.
+    pub fn uncharged(&self) -> u64 {
+        self.0.uncharged.load(Ordering::Relaxed)
+    }
+
     /// Bytes reserved for all purposes.
     pub fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
+    }
+
+    /// Bytes reserved and bytes in use that nobody reserved.
+    pub fn in_use(&self) -> u64 {
+        self.used().saturating_add(self.uncharged())
     }
 
     /// Bytes reserved for `purpose`.
@@ -133,8 +167,11 @@ impl Governor {
 impl Budget {
     fn try_take(&self, purpose: Purpose, bytes: u64) -> Result<(), MemoryLimitExceeded> {
         let limit_bytes = self.limit.load(Ordering::Relaxed);
-        let take =
-            |used: u64| used.checked_add(bytes).filter(|predicted| *predicted <= limit_bytes);
+        let uncharged = self.uncharged.load(Ordering::Relaxed);
+        let free = limit_bytes.saturating_sub(uncharged);
+        let kept = if purpose == Purpose::Insert { free / INSERTS_LEAVE } else { 0 };
+        let free = free - kept;
+        let take = |used: u64| used.checked_add(bytes).filter(|charged| *charged <= free);
         match self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, take) {
             Ok(_) => {
                 self.gauge(purpose).fetch_add(bytes, Ordering::Relaxed);
@@ -144,7 +181,10 @@ impl Budget {
             Err(_) if bytes == 0 => Ok(()),
             Err(used) => Err(MemoryLimitExceeded {
                 purpose,
-                predicted_bytes: used.saturating_add(bytes),
+                predicted_bytes: used
+                    .saturating_add(uncharged)
+                    .saturating_add(kept)
+                    .saturating_add(bytes),
                 limit_bytes,
             }),
         }
@@ -308,6 +348,28 @@ mod tests {
         drop(held);
         assert!(governor.try_reserve(Purpose::Load, 4 << 20).is_ok());
         assert_eq!(governor.used(), 0);
+    }
+
+    #[test]
+    fn what_nobody_reserved_counts_against_the_limit() {
+        let governor = Governor::new(4 << 20);
+        governor.set_uncharged(1 << 20);
+        let error = governor.try_reserve(Purpose::Load, 7 << 19).unwrap_err();
+        assert_eq!(error.to_string(), "memory limit exceeded[predict(MB)=4.5][limit(MB)=4]");
+        let _held = governor.try_reserve(Purpose::Load, 3 << 20).unwrap();
+        governor.set_uncharged(u64::MAX);
+        assert!(governor.try_reserve(Purpose::Load, 1).is_err());
+        assert!(governor.try_reserve(Purpose::Load, 0).is_ok());
+        assert_eq!(governor.used(), 3 << 20);
+    }
+
+    #[test]
+    fn inserts_leave_room_for_what_gives_theirs_back() {
+        let governor = Governor::new(4 << 20);
+        let _held = governor.try_reserve(Purpose::Insert, 7 << 19).unwrap();
+        let error = governor.try_reserve(Purpose::Insert, 1 << 19).unwrap_err();
+        assert_eq!(error.to_string(), "memory limit exceeded[predict(MB)=4.5][limit(MB)=4]");
+        assert!(governor.try_reserve(Purpose::Load, 1 << 19).is_ok());
     }
 
     #[test]

@@ -33,7 +33,7 @@ impl Proxy {
             output.fields.iter().filter(|field| !field.is_primary_key).collect();
         let bytes = places.len().saturating_mul(fetched.iter().map(|f| least_bytes(f)).sum());
         self.check_output_bytes(bytes)?;
-        let mut in_flight = self.reserve(Purpose::Query, bytes)?;
+        let mut in_flight = self.reserve(Purpose::Query, bytes).await?;
         let mut arrays = self.fetch(collection, &fetched, places).await?.into_iter();
         let bytes = arrays.as_slice().iter().map(|array| array.get_array_memory_size()).sum();
         in_flight

@@ -93,7 +93,7 @@ impl Proxy {
     ) -> Result<Written> {
         let bytes = request.columns.iter().map(column_bytes).sum();
         // Held until the shards have the rows and charge them themselves.
-        let _in_flight = self.reserve(Purpose::Insert, bytes)?;
+        let _in_flight = self.reserve(Purpose::Insert, bytes).await?;
         let (limits, of) = (self.options().limits.clone(), Arc::clone(collection));
         let checked = self
             .compute(Priority::Write, bytes, move || {
@@ -101,7 +101,7 @@ impl Proxy {
             })
             .await?;
         let to_fill = checked.bytes_to_fill();
-        let _filling = self.reserve(Purpose::Insert, to_fill)?;
+        let _filling = self.reserve(Purpose::Insert, to_fill).await?;
         let first_id = match checked.keys_to_make() {
             Some(keys) => Some(self.root().allocate_ids(keys).await?),
             None => None,

@@ -69,7 +69,7 @@ impl Proxy {
                 && u32::try_from(keys.len()) == Ok(request.num_rows)
                 && !keys.is_empty()
         });
-        let mut memory = self.reserve(Purpose::Insert, 0)?;
+        let mut memory = self.reserve(Purpose::Insert, 0).await?;
         let Some(keys) = keys else { return Ok(Completed { request, existing: 0, memory }) };
         check_names(schema, &request.columns)?;
         let existing = self.existing(collection, &keys, partition).await?;

@@ -2,6 +2,7 @@
 //! collection a request names, a place to compute.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use milvus_base::{CpuPool, Governor, Priority, Purpose, Reservation};
 use milvus_roles::{DataCoord, QueryCoord, RootCoord, Streaming};
@@ -12,6 +13,9 @@ use crate::api::Context;
 use crate::rate::RateLimiter;
 use crate::search::iterator::Iterators;
 use crate::validate::names;
+
+/// How long a request waits for memory.
+const MEMORY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The front door; clones share it.
 #[derive(Clone)]
@@ -105,12 +109,13 @@ impl Proxy {
         self.collection(cx, name).await
     }
 
-    /// Takes memory for a request in flight.
-    pub(crate) fn reserve(&self, purpose: Purpose, bytes: usize) -> Result<Reservation> {
+    /// Takes memory for a request in flight, waiting a while for it.
+    pub(crate) async fn reserve(&self, purpose: Purpose, bytes: usize) -> Result<Reservation> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.0
             .governor
-            .try_reserve(purpose, bytes)
+            .reserve_within(purpose, bytes, MEMORY_PATIENCE)
+            .await
             .map_err(|error| Failure::new(ErrorCode::MemoryLimitExceeded, error.to_string()))
     }
 

@@ -9,6 +9,7 @@
 mod error;
 mod files;
 mod load;
+mod residency;
 mod served;
 mod service;
 

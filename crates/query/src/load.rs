@@ -22,10 +22,11 @@ use milvus_storage::ObjectStore;
 use milvus_types::columns::FIELD_ID;
 use milvus_types::error::OrFailure;
 use milvus_types::{
-    Collection, CollectionId, DataType, ErrorCode, Failure, FieldSchema, MetricType, Result,
-    SegmentId, Timestamp,
+    Collection, CollectionId, DataType, ErrorCode, Failure, FieldSchema, IndexMeta, MetricType,
+    Result, SegmentId, Timestamp,
 };
 
+use crate::residency::{self, Held, ToRead, Warmup};
 use crate::{error, files};
 
 /// Memory that any loaded segment takes.
@@ -60,23 +61,44 @@ pub(crate) struct Loaded {
 impl Loader {
     /// Opens the segment of `request`. Mapped files are the system's to cache, and its pages can be
     /// taken away at any time; what indexes keep beside them, deletes and bookkeeping are charged to
-    /// the memory governor first.
-    pub(crate) async fn load(&self, request: LoadSegment) -> Result<Loaded> {
-        let LoadSegment { collection, segment: entry, deletes } = request;
+    /// the memory governor first. `served_bytes` are in files that are served already.
+    pub(crate) async fn load(&self, request: LoadSegment, served_bytes: u64) -> Result<Loaded> {
+        let LoadSegment { collection, indexes: definitions, segment: entry, deletes } = request;
+        let is_wanted = |index: &&IndexEntry| is_opened(&collection, index);
+        let is_copied = |index: &&IndexEntry| {
+            let definition = residency::definition(&definitions, index.index_id);
+            !is_on_disk(index) && !residency::maps_index(&collection, definition)
+        };
+        let maps_columns = residency::maps_columns(&collection);
+        let copied: u64 = if maps_columns { 0 } else { entry.columns.bytes };
+        let copied_indexes = entry.indexes.iter().filter(is_wanted).filter(is_copied);
+        let copied = copied + copied_indexes.map(|index| index.file.bytes).sum::<u64>();
+        let predicted = predicted_bytes(&entry, deletes.len());
         let mut memory = self
             .governor
-            .try_reserve(Purpose::Load, predicted_bytes(&entry, deletes.len()))
+            .try_reserve(Purpose::Load, predicted + copied)
             .map_err(|error| error::memory(&error))?;
         let (file, (key_index, persisted)) = try_join(
-            self.columns(&entry.columns),
+            self.columns(&entry.columns, maps_columns),
             try_join(self.key_index(&entry.key_index), self.deletes(&entry)),
         )
         .await?;
-        let wanted = || entry.indexes.iter().filter(|index| is_opened(&collection, index));
-        let mapped: u64 = wanted().filter(|i| !is_on_disk(i)).map(|i| i.file.bytes).sum();
-        let opened = wanted().map(|index| self.index(&collection, entry.id, index, &file));
+        let mut to_read = ToRead::default();
+        if maps_columns {
+            add_columns(&mut to_read, &collection, &file);
+        }
+        let wanted = || entry.indexes.iter().filter(is_wanted);
+        // What an index reads from its file is part of what it says it takes.
+        let in_files: u64 = wanted().filter(|i| !is_on_disk(i)).map(|i| i.file.bytes).sum();
+        let opened = wanted().map(|index| {
+            let definition = residency::definition(&definitions, index.index_id);
+            self.index(&collection, entry.id, index, definition, &file)
+        });
         let (mut indexes, mut scalar_indexes) = (Vec::new(), Vec::new());
-        for opened in join_all(opened).await.into_iter().flatten() {
+        for (opened, warmup, bytes) in join_all(opened).await.into_iter().flatten() {
+            if let Some(bytes) = bytes {
+                to_read.add(warmup, bytes);
+            }
             match opened {
                 Opened::Vector(index) => indexes.push(index),
                 Opened::Scalar(index) => scalar_indexes.push(index),
@@ -100,20 +122,25 @@ impl Loader {
         let segment =
             self.cpu.run(Priority::Write, open).await.map_err(error::cpu)?.or_failure()?;
         let pages = PAGE_BYTES_PER_ROW * u64::from(segment.rows());
-        // What an index reads from its mapped file is part of what it says it takes.
-        let held = segment.memory_bytes().saturating_sub(mapped);
+        let held = segment.memory_bytes().saturating_sub(in_files) + copied;
         memory.resize(held + pages + OVERHEAD_BYTES).map_err(|error| error::memory(&error))?;
-        let file_bytes = entry.files().map(|file| file.bytes).sum();
+        let file_bytes: u64 = entry.files().map(|file| file.bytes).sum();
+        let free = self.governor.limit().saturating_sub(self.governor.in_use());
+        if served_bytes.saturating_add(file_bytes) <= free {
+            to_read.read().await;
+        } else if to_read.bytes() > 0 {
+            tracing::debug!(segment = %id, file_bytes, served_bytes, free, "too large to be warmed up");
+        }
         let (collection_id, schema_version) = (collection.id, collection.schema.version);
         let segment = Arc::new(segment);
         Ok(Loaded { segment, collection_id, schema_version, file_bytes, memory })
     }
 
-    async fn columns(&self, meta: &FileMeta) -> Result<SegmentFile> {
+    async fn columns(&self, meta: &FileMeta, is_mapped: bool) -> Result<SegmentFile> {
         let bytes = files::map(&*self.store, meta).await?;
         files::verify(&*self.store, &self.cpu, &bytes, meta).await?;
         let file = meta.clone();
-        let open = move || open_segment(&Buffer::from(bytes), &file);
+        let open = move || open_segment(&hold(bytes, is_mapped), &file);
         self.open(meta, open).await
     }
 
@@ -154,9 +181,10 @@ impl Loader {
         collection: &Collection,
         segment_id: SegmentId,
         entry: &IndexEntry,
+        definition: Option<&IndexMeta>,
         file: &SegmentFile,
-    ) -> Option<Opened> {
-        match self.try_index(collection, segment_id, entry, file).await {
+    ) -> Option<(Opened, Warmup, Option<Buffer>)> {
+        match self.try_index(collection, segment_id, entry, definition, file).await {
             Ok(index) => Some(index),
             Err(failure) => {
                 tracing::error!(
@@ -173,23 +201,47 @@ impl Loader {
         collection: &Collection,
         segment_id: SegmentId,
         entry: &IndexEntry,
+        definition: Option<&IndexMeta>,
         file: &SegmentFile,
-    ) -> Result<Opened> {
+    ) -> Result<(Opened, Warmup, Option<Buffer>)> {
         let field = collection.schema.field_by_id(entry.field_id);
         let field = field.ok_or_else(|| missing("field", entry))?;
-        if !field.data_type.is_vector() {
-            return self.scalar_index(entry, file).await.map(Opened::Scalar);
+        // An index on disk is read from, so that it keeps in memory what it was told to and no more.
+        let disk = if is_on_disk(entry) {
+            self.store.file(&entry.file.path).await.or_failure()?
+        } else {
+            None
+        };
+        if let Some(disk) = disk {
+            let vectors = vectors_of(segment_id, field, entry, file)?;
+            let open = move || milvus_index::open_file(Arc::new(disk), vectors);
+            let index: Arc<dyn VectorIndex> = self.open(&entry.file, open).await?;
+            let opened = Opened::Vector(checked(index, field, entry)?);
+            return Ok((opened, Warmup::Disable, None));
         }
-        self.vector_index(segment_id, field, entry, file).await.map(Opened::Vector)
+        let is_mapped = residency::maps_index(collection, definition);
+        let mapped = files::map(&*self.store, &entry.file).await?;
+        let bytes = milvus_base::io::run(move || hold(mapped, is_mapped));
+        let bytes = bytes.await.map_err(Failure::internal)?;
+        let opened = if field.data_type.is_vector() {
+            let (vectors, bytes) = (vectors_of(segment_id, field, entry, file)?, bytes.clone());
+            let open = move || milvus_index::open(Arc::new(Held(bytes)), vectors);
+            let index: Arc<dyn VectorIndex> = self.open(&entry.file, open).await?;
+            Opened::Vector(checked(index, field, entry)?)
+        } else {
+            Opened::Scalar(self.scalar_index(entry, bytes.clone(), file).await?)
+        };
+        let warmup = residency::warmup_of_index(collection, field, definition);
+        Ok((opened, warmup, is_mapped.then_some(bytes)))
     }
 
     async fn scalar_index(
         &self,
         entry: &IndexEntry,
+        bytes: Buffer,
         file: &SegmentFile,
     ) -> Result<Arc<dyn ScalarIndex>> {
-        let bytes = files::map(&*self.store, &entry.file).await?;
-        let open = move || milvus_scalar::open(Arc::new(Mapped(bytes)));
+        let open = move || milvus_scalar::open(Arc::new(Held(bytes)));
         let index: Arc<dyn ScalarIndex> = self.open(&entry.file, open).await?.into();
         if index.field() != entry.field_id || index.rows() != file.rows.num_rows() {
             let what = format!(
@@ -204,47 +256,57 @@ impl Loader {
         }
         Ok(index)
     }
+}
 
-    async fn vector_index(
-        &self,
-        segment_id: SegmentId,
-        field: &FieldSchema,
-        entry: &IndexEntry,
-        file: &SegmentFile,
-    ) -> Result<SegmentIndex> {
-        let metric = MetricType::parse(&entry.metric).ok_or_else(|| missing("metric", entry))?;
-        let id = field.id.to_string();
-        let columns = file.schema.fields();
-        let at = columns.iter().position(|column| column.metadata().get(FIELD_ID) == Some(&id));
-        let column = file.rows.column(at.ok_or_else(|| missing("column", entry))?);
-        let vectors = vector_data(segment_id, field, column).or_failure()?;
-        // An index on disk is read from, so that it keeps in memory what it was told to and no more.
-        let disk = if is_on_disk(entry) {
-            self.store.file(&entry.file.path).await.or_failure()?
-        } else {
-            None
-        };
-        let index: Arc<dyn VectorIndex> = match disk {
-            Some(file) => {
-                let open = move || milvus_index::open_file(Arc::new(file), vectors);
-                self.open(&entry.file, open).await?
-            }
-            None => {
-                let bytes = files::map(&*self.store, &entry.file).await?;
-                let open = move || milvus_index::open(Arc::new(Mapped(bytes)), vectors);
-                self.open(&entry.file, open).await?
-            }
-        };
-        if index.metric() != metric {
-            let what = format!(
-                "index {} has metric {}, its manifest says {metric}",
-                entry.index_id,
-                index.metric()
-            );
-            return Err(Failure::wrap(ErrorCode::DataIntegrity, what));
-        }
-        Ok(SegmentIndex { field: field.id, metric, index })
+/// The vectors that an index is over.
+fn vectors_of(
+    segment_id: SegmentId,
+    field: &FieldSchema,
+    entry: &IndexEntry,
+    file: &SegmentFile,
+) -> Result<milvus_index::VectorData> {
+    let at = column_of(field, file).ok_or_else(|| missing("column", entry))?;
+    vector_data(segment_id, field, file.rows.column(at)).or_failure()
+}
+
+/// Where the column of `field` is.
+fn column_of(field: &FieldSchema, file: &SegmentFile) -> Option<usize> {
+    let id = field.id.to_string();
+    let columns = file.schema.fields();
+    columns.iter().position(|column| column.metadata().get(FIELD_ID) == Some(&id))
+}
+
+/// An index that is of the metric its manifest says.
+fn checked(
+    index: Arc<dyn VectorIndex>,
+    field: &FieldSchema,
+    entry: &IndexEntry,
+) -> Result<SegmentIndex> {
+    let metric = MetricType::parse(&entry.metric).ok_or_else(|| missing("metric", entry))?;
+    if index.metric() != metric {
+        let what = format!(
+            "index {} has metric {}, its manifest says {metric}",
+            entry.index_id,
+            index.metric()
+        );
+        return Err(Failure::wrap(ErrorCode::DataIntegrity, what));
     }
+    Ok(SegmentIndex { field: field.id, metric, index })
+}
+
+/// Notes what is to be read of the columns.
+fn add_columns(to_read: &mut ToRead, collection: &Collection, file: &SegmentFile) {
+    for field in &collection.schema.fields {
+        if let Some(at) = column_of(field, file) {
+            let policy = residency::warmup_of_field(collection, field);
+            to_read.add_column(policy, &file.rows.column(at).to_data());
+        }
+    }
+}
+
+/// `bytes` as they are, or copied.
+fn hold(bytes: Bytes, is_mapped: bool) -> Buffer {
+    if is_mapped { Buffer::from(bytes) } else { residency::copied(&bytes) }
 }
 
 /// An open index.
@@ -267,15 +329,6 @@ fn is_on_disk(entry: &IndexEntry) -> bool {
 fn missing(what: &str, entry: &IndexEntry) -> Failure {
     let what = format!("{what} of index {} is not there", entry.index_id);
     Failure::wrap(ErrorCode::DataIntegrity, what)
-}
-
-/// A mapped file as an index takes it.
-struct Mapped(Bytes);
-
-impl AsRef<[u8]> for Mapped {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
-    }
 }
 
 /// What loading `entry` will take, before it is known exactly. `deletes` has the persisted ones too.

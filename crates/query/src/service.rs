@@ -79,7 +79,7 @@ impl QueryNode for QueryService {
     async fn load_segment(&self, request: LoadSegment) -> Result<()> {
         let (id, collection) = (request.segment.id, Arc::clone(&request.collection));
         let ticket = self.served.begin(id);
-        let loaded = Box::pin(self.loader.load(request))
+        let loaded = Box::pin(self.loader.load(request, self.served.stats().file_bytes))
             .await
             .map_err(|failure| failure.context(format!("load segment {id}")))?;
         let (rows, indexes) = (loaded.segment.rows(), loaded.segment.indexes().len());

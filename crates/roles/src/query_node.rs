@@ -8,13 +8,15 @@ use async_trait::async_trait;
 use milvus_expr::Plan;
 use milvus_format::manifest::SegmentEntry;
 use milvus_segment::{Expiry, Hit, SearchSpec, Selection};
-use milvus_types::{Collection, PrimaryKeys, Result, SegmentId, Timestamp};
+use milvus_types::{Collection, IndexMeta, PrimaryKeys, Result, SegmentId, Timestamp};
 
 /// A segment to serve.
 #[derive(Clone, Debug)]
 pub struct LoadSegment {
     /// The collection, for schema and paths.
     pub collection: Arc<Collection>,
+    /// The definitions of its indexes, for how their files are held.
+    pub indexes: Vec<Arc<IndexMeta>>,
     /// The segment as the manifest has it: files, indexes, persisted deletes.
     pub segment: SegmentEntry,
     /// Deletes that no file holds yet.

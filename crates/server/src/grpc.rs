@@ -4,6 +4,7 @@
 //! its answer. An RPC that is not listed in [`service`] answers gRPC UNIMPLEMENTED, which SDKs know
 //! how to fall back from; an error of a served one travels in the reply's status.
 
+mod admission;
 mod alias;
 mod alter;
 mod call;
@@ -28,4 +29,5 @@ pub mod serve;
 pub mod service;
 mod system_info;
 
+pub use admission::Admission;
 pub use service::Service;

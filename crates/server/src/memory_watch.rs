@@ -1,8 +1,11 @@
 //! Keeps the process within its memory limit, and tells what takes how much.
 //!
-//! What the governor grants is bounded already. What is left are the pages of mapped files, which the
-//! system counts as this process's memory once they were touched: when they bring it near the limit
-//! they are given back, and read again when they are needed. Many searches touch them faster than they
+//! What the governor grants is bounded already. What nobody asks it for is measured: buffers of
+//! connections and of the log, caches, what the allocator keeps. That much of the limit is not granted,
+//! and never less than a share that is kept for it.
+//!
+//! What is left are the pages of mapped files, which the system counts as this process's memory once
+//! they were touched: when they bring it near the limit they are given back, and read again when they are needed. Many searches touch them faster than they
 //! are given back; they are the system's to take at any time all the same. Files that do not fit in what
 //! is left are read page by page, without reading ahead.
 //!
@@ -18,11 +21,14 @@ use milvus_roles::RootCoord as _;
 use milvus_storage::Maps;
 use serde_json::{Value, json};
 
-use crate::metrics::{Metrics, resident_bytes};
+use crate::metrics::{Metrics, Resident, resident};
 
 /// How often memory is looked at while it is half used, and while it is not.
 const OFTEN: Duration = Duration::from_millis(50);
 const SELDOM: Duration = Duration::from_secs(1);
+
+/// The most that is kept for memory that nobody reserves while nothing is known to use it.
+const MOST_KEPT_BACK: u64 = 2 << 30;
 
 /// What the process holds and who holds it.
 #[derive(Clone)]
@@ -51,14 +57,15 @@ impl MemoryWatch {
         task::spawn("memory-watch", async move {
             loop {
                 let limit = governor.limit();
+                let now = resident().unwrap_or_default();
+                governor.set_uncharged(uncharged(now, governor.used(), limit));
                 maps.set_sparing(maps.mapped_bytes() > end(limit).saturating_sub(governor.used()));
-                let resident = || resident_bytes().unwrap_or(0);
-                let before = resident();
-                if before > begin(limit) {
-                    let files = maps.release_while(|| resident() > end(limit));
-                    tracing::debug!(before, after = resident(), files, "mapped pages given back");
+                if now.all > begin(limit) {
+                    let all = || resident().unwrap_or_default().all;
+                    let files = maps.release_while(|| all() > end(limit));
+                    tracing::debug!(before = now.all, after = all(), files, "pages given back");
                 }
-                clock::sleep(pause(before, limit)).await;
+                clock::sleep(pause(now.all, limit)).await;
             }
         });
     }
@@ -105,12 +112,28 @@ impl MemoryWatch {
         json!({
             "limit_bytes": self.governor.limit(),
             "charged_bytes": self.governor.used(),
+            "uncharged_bytes": self.governor.uncharged(),
             "charged_by_purpose": Value::Object(by_purpose.into_iter().collect()),
-            "resident_bytes": resident_bytes(),
+            "resident_bytes": resident().map(|resident| resident.all),
+            "resident_own_bytes": resident().map(|resident| resident.own),
             "mapped_bytes": self.maps.mapped_bytes(),
             "collections": collections,
         })
     }
+}
+
+/// What is kept of `limit` for memory that nobody reserves.
+pub fn kept_back(limit: u64) -> u64 {
+    (limit / 4).min(MOST_KEPT_BACK)
+}
+
+/// What of `limit` is not to be granted: what is in use beside the `charged` bytes and a margin, since
+/// it may grow until it is measured again.
+fn uncharged(now: Resident, charged: u64, limit: u64) -> u64 {
+    let margin = kept_back(limit) / 4;
+    let beside = now.own.saturating_sub(charged).saturating_add(margin);
+    // What the allocator keeps it can give out again: it must not shut out all work.
+    beside.clamp(kept_back(limit), limit / 2)
 }
 
 /// Above so many resident bytes pages are given back.
@@ -126,4 +149,20 @@ fn end(limit: u64) -> u64 {
 /// Until memory is looked at next: mappings fill within moments, but not from nothing.
 fn pause(resident: u64, limit: u64) -> Duration {
     if resident > limit / 2 { OFTEN } else { SELDOM }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_nobody_reserved_is_not_granted_again() {
+        const LIMIT: u64 = 512 << 20;
+        let own = |megabytes: u64| Resident { all: megabytes << 20, own: megabytes << 20 };
+        assert_eq!(uncharged(own(40), 20 << 20, LIMIT), 128 << 20, "a quarter is always kept");
+        assert_eq!(uncharged(own(300), 100 << 20, LIMIT), (200 + 32) << 20);
+        assert_eq!(uncharged(own(500), 20 << 20, LIMIT), 256 << 20, "half is always granted");
+        assert_eq!(uncharged(own(100), 300 << 20, LIMIT), 128 << 20, "not all charged is touched");
+        assert_eq!(kept_back(64 << 30), MOST_KEPT_BACK);
+    }
 }

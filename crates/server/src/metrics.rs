@@ -15,7 +15,7 @@ use prometheus::{
     TextEncoder,
 };
 
-pub(crate) use process::resident_bytes;
+pub(crate) use process::{Resident, resident};
 pub use samples::Samples;
 
 /// The label that names the one node there is.
@@ -133,7 +133,9 @@ impl Metrics {
                     used,
                 );
             }
-            let help = "memory budget in bytes";
+            let help = "memory in use that is charged to nobody, and room kept for it, in bytes";
+            samples.gauge("milvus_memory_uncharged_bytes", help, &[], governor.uncharged());
+            let help = "memory limit in bytes";
             samples.gauge("milvus_memory_limit_bytes", help, &[], governor.limit());
         });
     }
@@ -184,6 +186,7 @@ mod tests {
             "milvus_proxy_req_latency_bucket{function_name=\"Search\",node_id=\"1\",le=\"4\"} 2",
             "milvus_proxy_insert_vectors_count{node_id=\"1\"} 7",
             "milvus_memory_used_bytes{purpose=\"load\"} 10",
+            "milvus_memory_uncharged_bytes 0",
             "milvus_memory_limit_bytes 1000",
             "milvus_segments{state=\"Growing\"} 2",
             "# TYPE milvus_wal_bytes counter",

@@ -12,8 +12,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::admin::Admin;
 use crate::config::Config;
-use crate::grpc::Service;
 use crate::grpc::serve::{MessageLimits, serve};
+use crate::grpc::{Admission, Service};
+use crate::memory_watch;
 use crate::metrics::Metrics;
 use crate::standalone::assemble;
 use crate::start_error::StartError;
@@ -35,6 +36,7 @@ pub async fn standalone(config: Config, memory_limit: Option<u64>) -> Result<(),
 
     let limit = memory_limit.unwrap_or_else(memory::default_limit_bytes);
     let governor = Governor::new(limit);
+    governor.set_uncharged(memory_watch::kept_back(limit));
     let metrics = Arc::new(Metrics::new()?);
     metrics.watch_memory(governor.clone());
     let shutdown = Shutdown::new();
@@ -44,17 +46,19 @@ pub async fn standalone(config: Config, memory_limit: Option<u64>) -> Result<(),
     let admin_task = task::spawn("admin", admin.clone().serve(admin_listener, admin_stop.clone()));
 
     let roles = tokio::select! {
-        roles = assemble(&config, &lock, governor, &metrics) => roles?,
+        roles = assemble(&config, &lock, governor.clone(), &metrics) => roles?,
         () = signals.next() => return Ok(()),
     };
     let address = listener.local_addr()?;
     let service = Service::new(roles.proxy.clone(), Arc::clone(&metrics));
     let under_way = service.under_way().clone();
+    let admission = Admission::new(governor);
     let limits = MessageLimits {
         request_bytes: config.max_request_bytes,
         reply_bytes: config.max_reply_bytes,
     };
-    let mut serving = task::spawn("grpc", serve(listener, service, limits, shutdown.clone()));
+    let serving = serve(listener, service, limits, admission, shutdown.clone());
+    let mut serving = task::spawn("grpc", serving);
     roles.memory.start();
     admin.show_memory(roles.memory.clone());
     admin.set_ready(true);

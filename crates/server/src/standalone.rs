@@ -94,7 +94,7 @@ pub async fn assemble(
     .await
     .map_err(|failure| StartError::Role { role: "coordinators", failure })?;
     let streaming = Arc::new(StreamingService::new(StreamingParts {
-        options: streaming_options(config, &planted),
+        options: streaming_options(config, &shared_governor, &planted),
         oracle: coord.clone(),
         ids: coord.clone(),
         data: coord.clone(),
@@ -127,7 +127,9 @@ pub async fn assemble(
     Ok(Standalone { proxy, memory, streaming })
 }
 
-fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {
+/// Segments grow up to what fits several times into the memory, for what is written out is held until
+/// it is.
+fn streaming_options(config: &Config, governor: &Governor, planted: &Planted) -> StreamingOptions {
     let segments = &config.segments;
     #[expect(
         clippy::cast_possible_truncation,
@@ -137,7 +139,7 @@ fn streaming_options(config: &Config, planted: &Planted) -> StreamingOptions {
     )]
     let seal_bytes = (segments.max_bytes as f64 * segments.seal_proportion) as u64;
     StreamingOptions {
-        seal_bytes,
+        seal_bytes: seal_bytes.min(governor.limit() / 8),
         max_idle: segments.max_idle,
         max_life: segments.max_life,
         // Served for less long than their files are there.

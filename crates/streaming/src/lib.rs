@@ -16,6 +16,7 @@
 
 mod options;
 mod pchannel;
+mod relief;
 mod service;
 mod shard;
 mod stats;

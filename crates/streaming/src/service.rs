@@ -1,8 +1,8 @@
 //! [`StreamingService`]: the shards that this process owns, by name.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Once};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -22,6 +22,7 @@ use tokio::sync::OnceCell;
 
 use crate::options::StreamingOptions;
 use crate::pchannel::PChannel;
+use crate::relief::{self, Shards};
 use crate::shard::{Parts, Shard};
 use crate::stats::StreamingStats;
 
@@ -57,7 +58,9 @@ pub struct StreamingService {
     parts: Arc<Parts>,
     wal: Arc<dyn Wal>,
     pchannels: RwLock<HashMap<String, Slot>>,
-    shards: RwLock<HashMap<VChannel, Arc<Shard>>>,
+    shards: Arc<Shards>,
+    /// Started with the first shard: it needs a runtime.
+    relief: Once,
     /// Shards that could not be opened, and why: every use of them answers that.
     unopened: RwLock<HashMap<VChannel, Failure>>,
 }
@@ -82,7 +85,8 @@ impl StreamingService {
             }),
             wal,
             pchannels: RwLock::default(),
-            shards: RwLock::default(),
+            shards: Arc::default(),
+            relief: Once::new(),
             unopened: RwLock::default(),
         }
     }
@@ -168,6 +172,9 @@ impl Streaming for StreamingService {
         let shard = Box::pin(self.open(request)).await?;
         self.unopened.write().remove(&vchannel);
         self.shards.write().insert(vchannel, shard);
+        self.relief.call_once(|| {
+            relief::start(self.parts.governor.clone(), Arc::downgrade(&self.shards));
+        });
         Ok(())
     }
 

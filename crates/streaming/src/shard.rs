@@ -39,6 +39,7 @@ use self::maintenance::Task;
 use self::state::ShardState;
 use self::write::Item;
 use crate::options::StreamingOptions;
+use crate::relief::Held;
 use crate::stats::StreamingStats;
 
 /// What every shard of a process shares.
@@ -124,6 +125,21 @@ impl Shard {
     pub(crate) fn load_progress(&self) -> (u64, u64) {
         let total = self.progress.total.load(Ordering::Relaxed);
         (self.progress.done.load(Ordering::Relaxed).min(total), total)
+    }
+
+    /// What a flush of this shard would free.
+    pub(crate) fn held(&self) -> Held {
+        let state = self.state.lock();
+        let bytes = |unflushed: &Vec<state::Unflushed>| -> u64 {
+            unflushed.iter().map(|unflushed| unflushed.segment.bytes()).sum()
+        };
+        let flushing = bytes(&state.flushing) + bytes(&state.committed);
+        Held { growing: bytes(&state.growing), flushing }
+    }
+
+    /// Has what grows be written out, without waiting for it.
+    pub(crate) fn seal_soon(&self) {
+        let _ = self.enqueue(Item::Seal { reply: None });
     }
 
     pub(crate) fn growing_segments(&self) -> Vec<GrowingStatus> {

@@ -119,6 +119,7 @@ impl Fixture {
     pub(crate) fn request(&self, deletes: &[(u32, u64)]) -> LoadSegment {
         LoadSegment {
             collection: Arc::clone(&self.collection),
+            indexes: Vec::new(),
             segment: self.entry.clone(),
             deletes: deletes.iter().map(|(row, ts)| (*row, Timestamp(*ts))).collect(),
         }

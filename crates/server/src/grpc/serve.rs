@@ -11,12 +11,14 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tower::util::MapResponseLayer;
 
-use super::Service;
+use super::{Admission, Service};
 
-/// How much of one request a client may send before it is read.
+/// How much of one request a client may send before it is read, at most.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-/// The same for all requests of a connection.
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+/// And at least.
+const LEAST_WINDOW_BYTES: u32 = 64 << 10;
+/// One part in so many of the memory limit, in between. Twice that for all requests of a connection.
+const WINDOW_SHARE: u64 = 256;
 /// The largest HTTP/2 frame that is taken.
 const FRAME_BYTES: u32 = 4 << 20;
 
@@ -29,7 +31,7 @@ pub struct MessageLimits {
     pub reply_bytes: usize,
 }
 
-/// Serves `service` on `listener` until `shutdown`, then finishes what is under way.
+/// Serves `service` on `listener`, reading what `admission` lets in, until `shutdown`, then finishes what is under way.
 ///
 /// Takes gzip and zstd but never compresses a reply: floats do not shrink, and clients that could
 /// read gzip always say so.
@@ -37,6 +39,7 @@ pub async fn serve(
     listener: TcpListener,
     service: Service,
     limits: MessageLimits,
+    admission: Admission,
     shutdown: Shutdown,
 ) -> Result<(), tonic::transport::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
@@ -47,10 +50,13 @@ pub async fn serve(
         .max_decoding_message_size(limits.request_bytes)
         .max_encoding_message_size(limits.reply_bytes);
     let routes = Routes::new(milvus).add_service(health_service);
+    let window = u32::try_from(admission.memory_limit() / WINDOW_SHARE).unwrap_or(u32::MAX);
+    let window = window.clamp(LEAST_WINDOW_BYTES, STREAM_WINDOW_BYTES);
     Server::builder()
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(window * 2)
         .max_frame_size(FRAME_BYTES)
+        .layer(admission)
         .layer(MapResponseLayer::new(too_large_as_milvus_says))
         .add_routes(routes)
         .serve_with_incoming_shutdown(

@@ -300,7 +300,9 @@ impl Shard {
             (flushed.entry.clone(), dead.collect(), flushed.unpersisted.len())
         };
         let (partition, indexes) = (segment.partition_id, segment.indexes.clone());
-        let request = LoadSegment { collection: self.collection(), segment, deletes };
+        let definitions = self.parts.data.list_indexes(self.collection_id).await?;
+        let collection = self.collection();
+        let request = LoadSegment { collection, indexes: definitions, segment, deletes };
         self.parts.query.load_segment(request).await?;
         // Deletes that came while it loaded; later ones are forwarded by the apply loop.
         let missed = {

@@ -150,9 +150,11 @@ impl Shard {
         replacement: &SegmentReplacement,
         of_outputs: &[OutputDeletes],
     ) -> Result<()> {
+        let indexes = self.parts.data.list_indexes(self.collection_id).await?;
         for (output, deletes) in replacement.outputs.iter().zip(of_outputs) {
             let request = LoadSegment {
                 collection: self.collection(),
+                indexes: indexes.clone(),
                 segment: output.clone(),
                 deletes: deletes.dead.iter().map(|(row, at)| (*row, *at)).collect(),
             };
