@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use milvus_format::LogRecord;
 use milvus_types::{Timestamp, VChannel};
-use milvus_wal::{OpenError, ReadError, Record, Wal, WalDamaged};
+use milvus_wal::{OpenError, Position, ReadError, Record, Wal, WalDamaged};
 
 use crate::file::chain;
 use crate::finding::Finding;
@@ -22,8 +22,7 @@ pub(super) async fn read(
     mark: Option<Timestamp>,
     outcome: &mut Outcome,
     concern: impl Fn(String) -> Finding,
-) -> Result<u64, Failure> {
-    outcome.counts.channels += 1;
+) -> Result<Position, Failure> {
     let channel = wal.open(channel, TERM).await?;
     let reader = channel.read(channel.trim_point());
     let mut records = Records { mark, ..Records::default() };
@@ -38,6 +37,8 @@ pub(super) async fn read(
         (records, failure)
     });
     let (records, failure) = read.await.map_err(ReadError::from)?;
+    let end = channel.end();
+    outcome.counts.channels += u64::from(end > Position::START);
     outcome.counts.records += records.count;
     outcome.findings.extend(
         records
@@ -45,7 +46,6 @@ pub(super) async fn read(
             .into_iter()
             .map(|(position, what)| concern(format!("the record at position {position} {what}"))),
     );
-    let end = channel.end().0;
     channel.close().await;
     match failure {
         Some(error) => Err(error.into()),

@@ -5,7 +5,7 @@ use arrow::array::{ArrayRef, StringArray};
 use milvus_check::{CheckOptions, PlantedBug};
 use milvus_format::key_index::write_key_index;
 use milvus_format::path;
-use milvus_types::{PartitionId, PrimaryKeys, SegmentId, Timestamp, VChannel};
+use milvus_types::{FieldId, PartitionId, PrimaryKeys, SegmentId, Timestamp, VChannel, ValueRange};
 use std::sync::Arc;
 
 use crate::fixture::{BOOKS, Image, deletes, image, scalar_index, title_field};
@@ -49,6 +49,29 @@ async fn columns() {
     image.edit_manifest(|manifest| manifest.segments[0].min_ts = Timestamp(99));
     let path = path::columns(BOOKS, PARTITION, SEGMENT);
     assert_found_by(&image, PlantedBug::SkipColumns, &path).await;
+}
+
+#[tokio::test]
+async fn statistics_that_leave_out_a_row() {
+    let mut image = image().await;
+    image.edit_manifest(|manifest| {
+        let stats = &mut manifest.segments[0].stats;
+        let titles = stats.iter_mut().find(|stats| stats.field_id == FieldId(102)).unwrap();
+        titles.range = Some(ValueRange::text("title 0", "title 7"));
+    });
+    assert_found_by(&image, PlantedBug::SkipStats, &path::manifest(BOOKS, 2)).await;
+    let report = image.check().await;
+    let finding = &report.findings[0];
+    for said in ["segment 1020", "field title", "title 7", "title 8"] {
+        assert!(finding.what.contains(said), "{finding}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_behind_the_log() {
+    let mut image = image().await;
+    image.edit_manifest(|manifest| manifest.checkpoints[0].position += 1);
+    assert_found_by(&image, PlantedBug::SkipCheckpoints, &path::manifest(BOOKS, 2)).await;
 }
 
 #[tokio::test]
