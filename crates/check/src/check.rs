@@ -17,7 +17,7 @@ use crate::options::{CheckOptions, OnProgress, PlantedBug, Progress};
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::target::Target;
-use crate::{checkpoints, log, manifest, newer, orphans, segment};
+use crate::{checkpoints, log, manifest, newer, orphans, owner, segment};
 
 /// Bytes of a file after which its reader says again how far it is.
 const SAY_EVERY: u64 = 256 << 20;
@@ -51,6 +51,7 @@ pub async fn check(target: &Target, options: &CheckOptions) -> Result<Report, Ch
         }
     };
     refuse_elsewhere(target, &contents)?;
+    let not_its_own = owner::check(target, &contents).await?;
     let spans = log::check(&run, Some(&contents), &mut outcome).await?;
     let manifests = read_manifests(&run, &contents, &mut outcome).await;
     if options.planted_bug != PlantedBug::SkipReferences {
@@ -69,6 +70,10 @@ pub async fn check(target: &Target, options: &CheckOptions) -> Result<Report, Ch
     newer.report(&contents, &mut outcome);
     if options.planted_bug != PlantedBug::SkipOrphans {
         orphans::check(target, &contents, &manifests, &newer, &mut outcome).await?;
+    }
+    if let Some(finding) = not_its_own {
+        outcome.findings.iter_mut().for_each(|finding| finding.repair = None);
+        outcome.push(finding);
     }
     Ok(Report::new(outcome.findings, outcome.counts))
 }

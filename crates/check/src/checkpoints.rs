@@ -17,7 +17,7 @@
 //! - A log that is not even empty, where there are collections, was lost as a whole: a server makes it
 //!   before the first collection.
 //!
-//! What proves nothing: a checkpoint before the begin (shards share channels, and the log is cut as far as
+//! What proves nothing, and is a note at most: a checkpoint before the begin (shards share channels, and the log is cut as far as
 //! no shard has records that it needs), and an empty channel whose shards have no checkpoint (nothing may
 //! have been written yet). A gap within a channel is found by reading it (`log`).
 
@@ -64,8 +64,9 @@ pub(crate) fn check(contents: &Contents, manifests: &Manifests, spans: &Spans) -
     for shard in &shards {
         let channel = shard.vchannel.pchannel();
         let finding = match spans.end_of(channel) {
-            _ if lost.contains(channel) => shard.lost(channel),
+            _ if lost.contains(channel) => Some(shard.lost(channel, spans.is_gone)),
             End::At(end) => shard.behind(end),
+            End::Nothing if spans.unmade.contains(channel) => Some(shard.unmade(channel)),
             End::Nothing | End::Unknown => None,
         };
         found.extend(finding.map(|finding| contents.name(finding)));
@@ -108,20 +109,34 @@ fn shards<'a>(contents: &'a Contents, manifests: &'a Manifests) -> Vec<Shard<'a>
 }
 
 impl Shard<'_> {
-    /// Its channel has lost all records.
-    fn lost(&self, channel: &str) -> Option<Finding> {
+    /// Its channel has lost all records; with it all others, if the whole log is gone.
+    fn lost(&self, channel: &str, is_gone: bool) -> Finding {
         let Self { vchannel, .. } = self;
         let what = match &self.checkpoint {
             Some((manifest, at)) => format!(
                 "it has no records, though {manifest} has the checkpoint of {vchannel} at {at}: what \
                  was acknowledged behind it is lost"
             ),
+            None if is_gone => format!(
+                "it went with the log, and {vchannel} has no checkpoint: whatever was acknowledged to it \
+                 is lost"
+            ),
             None => format!(
-                "it has no records, though the log had some, and {vchannel} has no checkpoint: whatever \
-                 was acknowledged to it is lost"
+                "it has no records, though it had some, and {vchannel} has no checkpoint: whatever was \
+                 acknowledged to it is lost"
             ),
         };
-        Some(self.concern(Finding::new(Severity::Missing, object_of(channel), what)))
+        self.concern(Finding::new(Severity::Missing, object_of(channel), what))
+    }
+
+    /// Its channel is not there, and nothing says whether it ever was.
+    fn unmade(&self, channel: &str) -> Finding {
+        let what = format!(
+            "it is not there: no server has opened {} yet, or it was lost with what was acknowledged",
+            self.vchannel
+        );
+        let finding = Finding::note(object_of(channel), what).of_id(self.collection);
+        self.on_shard(finding)
     }
 
     /// Its channel ends at `end`, where that is before its checkpoint.
@@ -136,7 +151,10 @@ impl Shard<'_> {
     }
 
     fn concern(&self, finding: Finding) -> Finding {
-        let mut finding = finding.of_id(self.collection).advise(ADVICE);
+        self.on_shard(finding.of_id(self.collection).advise(ADVICE))
+    }
+
+    fn on_shard(&self, mut finding: Finding) -> Finding {
         finding.concerns.vchannels = vec![self.vchannel.to_string()];
         finding
     }

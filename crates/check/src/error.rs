@@ -90,6 +90,16 @@ pub enum CheckError {
         /// What the catalogue says.
         want: String,
     },
+    /// The bucket is of another catalogue.
+    #[error("{place} belongs to installation {got}, the catalogue is of {want}")]
+    Foreign {
+        /// The bucket.
+        place: String,
+        /// Whose it says that it is.
+        got: String,
+        /// The catalogue.
+        want: String,
+    },
     /// The objects cannot be listed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -119,7 +129,7 @@ impl Coded for CheckError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::InUse(_) => ErrorCode::OldSessionExists,
-            Self::Elsewhere { .. } => ErrorCode::ParameterInvalid,
+            Self::Elsewhere { .. } | Self::Foreign { .. } => ErrorCode::ParameterInvalid,
             Self::Store(error) => error.code(),
             Self::Io { .. } => ErrorCode::IoFailed,
             Self::Panicked(_) => ErrorCode::ServiceInternal,

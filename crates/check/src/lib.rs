@@ -22,6 +22,7 @@
 //! | `checkpoints` | the log reaches to where manifests say that replay begins |
 //! | `segment`, `columns`, `keys`, `deletes`, `indexes` | the files of a segment |
 //! | `stats` | what manifests say of the values in columns |
+//! | `owner` | the bucket is the catalogue's |
 //! | `newer` | manifests later than the one that the catalogue calls current |
 //! | `orphans` | files that nothing names, and what is in quarantine |
 //!
@@ -46,6 +47,7 @@ mod options;
 mod orphans;
 mod outcome;
 mod overlay;
+mod owner;
 mod quarantine;
 mod repair;
 mod report;

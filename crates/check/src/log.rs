@@ -33,6 +33,9 @@ pub(crate) struct Spans {
     unknown: bool,
     /// There is no log at all, not even an empty one.
     pub(crate) is_gone: bool,
+    /// Channels that shards are on and that are not there, where a server makes them when it opens a shard
+    /// and not with the first record.
+    pub(crate) unmade: BTreeSet<String>,
 }
 
 /// Where a channel ends.
@@ -125,7 +128,11 @@ impl View<'_> {
         // One that lost what makes it a channel is found by opening it.
         let shards = contents.into_iter().flat_map(Contents::vchannels);
         let wanted = shards.map(|vchannel| vchannel.pchannel().to_owned());
-        let names: BTreeSet<String> = listed.into_iter().chain(wanted).collect();
+        let listed: BTreeSet<String> = listed.into_iter().collect();
+        let names: BTreeSet<String> = wanted.chain(listed.iter().cloned()).collect();
+        if self.over.is_some() {
+            spans.unmade = names.difference(&listed).cloned().collect();
+        }
         for name in names {
             run.progress.begin(&object_of(&name));
             let end = self.check_channel(&name, outcome).await;

@@ -21,7 +21,7 @@ use crate::finding::{Finding, Severity};
 use crate::outcome::Outcome;
 use crate::target::Target;
 
-const OLD_CATALOGUE: &str = "do not start a server on it, which would remove what was written since. If \
+pub(crate) const OLD_CATALOGUE: &str = "do not start a server on it, which would remove what was written since. If \
     one is at work on this bucket, check with its data directory while it is stopped; else restore the \
     catalogue (meta.redb) that belongs to these objects";
 
@@ -68,11 +68,12 @@ impl Newer {
     /// repaired: that would be done to the wrong manifest.
     pub(crate) fn report(&self, contents: &Contents, outcome: &mut Outcome) {
         let stale: BTreeSet<i64> = self.stale(contents).map(|id| id.0).collect();
-        for finding in &mut outcome.findings {
-            if finding.concerns.collection_id.is_some_and(|id| stale.contains(&id)) {
-                if finding.repair.take().is_some() {
-                    finding.advice = OLD_CATALOGUE.to_owned();
-                }
+        let is_stale = |finding: &Finding| {
+            finding.concerns.collection_id.is_some_and(|id| stale.contains(&id))
+        };
+        for finding in outcome.findings.iter_mut().filter(|finding| is_stale(finding)) {
+            if finding.repair.take().is_some() {
+                finding.advice = OLD_CATALOGUE.to_owned();
             }
         }
         outcome.findings.extend(self.findings(contents));
@@ -109,12 +110,12 @@ impl Newer {
 
 /// Takes back that files are missing where a server may have removed them since the manifest was read.
 pub(crate) async fn judge(target: &Target, contents: &Contents, outcome: &mut Outcome) {
-    let is_concerned = |finding: &&mut Finding| {
+    let is_concerned = |finding: &Finding| {
         let at = finding.object.as_str();
         finding.severity == Severity::Missing
             && (at.starts_with(path::SEGMENTS) || at.starts_with(path::MANIFESTS))
     };
-    if !outcome.findings.iter_mut().any(|mut finding| is_concerned(&&mut finding)) {
+    if !outcome.findings.iter().any(is_concerned) {
         return;
     }
     let newer = Newer::find(&*target.store, contents).await;

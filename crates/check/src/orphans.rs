@@ -15,12 +15,13 @@ use crate::check::{Manifests, named_files};
 use crate::finding::{Finding, Severity};
 use crate::newer::Newer;
 use crate::outcome::Outcome;
+use crate::owner::OWNER;
 use crate::quarantine;
 use crate::target::Target;
 
 const ADVICE: &str = "left by a crash, or of something dropped; a server removes it";
 /// What a server keeps beside data: the log in a bucket, and whose the bucket is.
-const BESIDE: [&str; 2] = ["log/", "installation"];
+const BESIDE: [&str; 2] = ["log/", OWNER];
 
 /// Lists the store and reports what no current manifest names.
 pub(crate) async fn check(

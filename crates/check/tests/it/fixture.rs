@@ -356,6 +356,13 @@ pub(crate) fn deletes(rows: &[u32]) -> Vec<u8> {
     bytes
 }
 
+/// The vector index of `BOOKS` over the first `rows` rows of a segment.
+pub(crate) fn vector_index_over(rows: usize) -> Vec<u8> {
+    let books = collection(BOOKS, "books");
+    let (_, all) = columns(&books, 0);
+    vector_index(&books.schema.fields[1], all.slice(0, rows).column(1))
+}
+
 fn vector_index(field: &FieldSchema, column: &ArrayRef) -> Vec<u8> {
     let params = [KeyValue::new("index_type", "HNSW"), KeyValue::new("metric_type", "L2")];
     let kind =

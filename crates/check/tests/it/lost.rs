@@ -53,7 +53,7 @@ async fn a_channel_whose_folder_or_files_are_gone_is_lost_and_its_checkpoints_ar
     let image = image().await;
     let dir = without_log(&image).lay();
     let channel = dir.path().join("log").join(CHANNEL);
-    for make in [&*channel.parent().unwrap(), &channel] {
+    for make in [channel.parent().unwrap(), &channel] {
         fs::create_dir(make).unwrap();
         let report = check(dir.path()).await;
         assert_channel_lost(&report);

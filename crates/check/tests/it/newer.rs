@@ -139,6 +139,47 @@ async fn a_configuration_that_points_elsewhere_is_refused() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_was_used_since_or_by_another_is_not_repaired_by_this_catalogue() {
+    let mut image = image().await;
+    let columns = image.segment_files()[0].clone();
+    image.object(&columns)[30] ^= 1;
+    let dir = image.lay();
+    let entry = PlacementEntry {
+        installation: "mine".into(),
+        data: "a bucket".into(),
+        log: "rocksmq".into(),
+        start: "third".into(),
+        next_start: "fourth".into(),
+    };
+    change(&dir, Op::Put { key: entry.key(), value: entry.encode() }).await;
+    for (says, want) in [
+        (Some("mine third"), Some(None)),
+        (Some("mine fourth"), Some(None)),
+        (Some("mine fifth"), Some(Some(Severity::Unreadable))),
+        (None, Some(Some(Severity::Missing))),
+        (Some("another third"), None),
+    ] {
+        let owner = dir.path().join("objects/installation");
+        match says {
+            Some(text) => std::fs::write(&owner, text).unwrap(),
+            None => std::fs::remove_file(&owner).unwrap(),
+        }
+        let bucket = LocalStore::open_read_only(dir.path().join("objects")).unwrap();
+        let target = DataDir::open(dir.path()).await.unwrap().with_store(Arc::new(bucket));
+        let report = match check(target.target(), &CheckOptions::default()).await {
+            Ok(report) => report,
+            Err(error) => {
+                assert!(matches!(error, CheckError::Foreign { .. }) && want.is_none(), "{error}");
+                continue;
+            }
+        };
+        let found = report.findings.iter().find(|finding| finding.object == "installation");
+        assert_eq!(Some(found.map(|finding| finding.severity)), want, "{says:?}:\n{report}");
+        assert_eq!(report.actions().is_empty(), found.is_some(), "{says:?}:\n{report}");
+    }
+}
+
+#[tokio::test]
 async fn an_object_that_no_server_writes_is_noted() {
     let dir = image().await.lay();
     let store = LocalStore::open(dir.path().join("objects")).unwrap();

@@ -8,7 +8,7 @@ use milvus_format::path;
 use milvus_types::{FieldId, PartitionId, PrimaryKeys, SegmentId, Timestamp, VChannel, ValueRange};
 use std::sync::Arc;
 
-use crate::fixture::{BOOKS, Image, deletes, image, scalar_index, title_field};
+use crate::fixture::{BOOKS, Image, deletes, image, scalar_index, title_field, vector_index_over};
 
 const PARTITION: PartitionId = PartitionId(1_001);
 const SEGMENT: SegmentId = SegmentId(1_020);
@@ -100,6 +100,14 @@ async fn indexes_over_other_rows() {
     let path = path::index(BOOKS, PARTITION, SEGMENT, milvus_types::IndexId(1_011), 7);
     let titles: ArrayRef = Arc::new(StringArray::from(vec!["title 1"; 39]));
     image.rewrite(&path, scalar_index(&title_field(), &titles));
+    assert_found_by(&image, PlantedBug::SkipIndexes, &path).await;
+}
+
+#[tokio::test]
+async fn a_vector_index_over_other_rows() {
+    let mut image = image().await;
+    let path = path::index(BOOKS, PARTITION, SEGMENT, milvus_types::IndexId(1_010), 7);
+    image.rewrite(&path, vector_index_over(39));
     assert_found_by(&image, PlantedBug::SkipIndexes, &path).await;
 }
 
