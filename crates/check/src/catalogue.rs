@@ -10,7 +10,7 @@ use milvus_meta::{
     ManifestEntry,
 };
 use milvus_types::{
-    Collection, CollectionId, DatabaseId, IndexId, IndexMeta, PartitionId, Timestamp,
+    Collection, CollectionId, DatabaseId, IndexId, IndexMeta, PartitionId, Timestamp, VChannel,
 };
 
 use crate::finding::{Finding, Severity};
@@ -30,6 +30,8 @@ pub(crate) struct Contents {
     pub(crate) tso: Option<Timestamp>,
     /// Nothing from it on was handed out.
     pub(crate) next_id: Option<i64>,
+    /// Where data and log are.
+    pub(crate) placement: Option<PlacementEntry>,
     /// Collections of which an entry cannot be read: what is theirs is not known.
     pub(crate) obscure: HashSet<CollectionId>,
     /// Collections that are being dropped: some of what is theirs is gone, the rest goes.
@@ -114,7 +116,7 @@ impl Contents {
         } else if key == IdEntry::key_of(&()) {
             self.next_id = Some(decode::<IdEntry>(key, bytes)?.next);
         } else if key == PlacementEntry::key_of(&()) {
-            decode::<PlacementEntry>(key, bytes)?;
+            self.placement = Some(decode(key, bytes)?);
         } else if key == FormatEntry::key_of(&()) {
             let FormatEntry { version } = decode(key, bytes)?;
             if version > FormatEntry::NEWEST {
@@ -138,6 +140,11 @@ impl Contents {
             Some(collection) => finding.of(collection),
             None => finding,
         }
+    }
+
+    /// The shards of all collections.
+    pub(crate) fn vchannels(&self) -> impl Iterator<Item = &VChannel> {
+        self.collections.values().flat_map(|collection| &collection.vchannels)
     }
 
     /// The names of `collection`'s indexes.

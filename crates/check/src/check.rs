@@ -12,11 +12,12 @@ use milvus_types::{Collection, CollectionId};
 use crate::catalogue::{self, Contents};
 use crate::error::CheckError;
 use crate::finding::Finding;
+use crate::newer::Newer;
 use crate::options::{CheckOptions, OnProgress, PlantedBug, Progress};
 use crate::outcome::Outcome;
 use crate::report::Report;
 use crate::target::Target;
-use crate::{log, manifest, orphans, segment};
+use crate::{checkpoints, log, manifest, newer, orphans, owner, segment};
 
 /// Bytes of a file after which its reader says again how far it is.
 const SAY_EVERY: u64 = 256 << 20;
@@ -49,23 +50,51 @@ pub async fn check(target: &Target, options: &CheckOptions) -> Result<Report, Ch
             return Ok(Report::new(outcome.findings, outcome.counts));
         }
     };
+    refuse_elsewhere(target, &contents)?;
+    let not_its_own = owner::check(target, &contents).await?;
     let spans = log::check(&run, Some(&contents), &mut outcome).await?;
     let manifests = read_manifests(&run, &contents, &mut outcome).await;
-    for (id, current) in &manifests {
-        let refers = manifest::Refers { contents: &contents, spans: &spans };
-        if options.planted_bug != PlantedBug::SkipReferences {
-            outcome.findings.extend(refers.check(*id, current));
-        }
+    if options.planted_bug != PlantedBug::SkipReferences {
+        let refers = manifest::Refers { contents: &contents };
+        let found = manifests.iter().flat_map(|(id, current)| refers.check(*id, current));
+        outcome.findings.extend(found);
+    }
+    if options.planted_bug != PlantedBug::SkipCheckpoints {
+        outcome.findings.extend(checkpoints::check(&contents, &manifests, &spans));
     }
     check_segments(&run, &contents, &manifests, &mut outcome).await;
+    if target.may_be_in_use {
+        newer::judge(target, &contents, &mut outcome).await;
+    }
+    let newer = Newer::find(&*target.store, &contents).await?;
+    newer.report(&contents, &mut outcome);
     if options.planted_bug != PlantedBug::SkipOrphans {
-        orphans::check(target, &contents, &manifests, &mut outcome).await?;
+        orphans::check(target, &contents, &manifests, &newer, &mut outcome).await?;
+    }
+    if let Some(finding) = not_its_own {
+        outcome.findings.iter_mut().for_each(|finding| finding.repair = None);
+        outcome.push(finding);
     }
     Ok(Report::new(outcome.findings, outcome.counts))
 }
 
 const LOST_CATALOGUE: &str = "nothing can be served without the catalogue, and segments cannot be \
     checked without it: restore meta.redb from a backup; the files of segments are untouched";
+
+/// A catalogue that is of data and a log elsewhere would have all of them reported as lost.
+fn refuse_elsewhere(target: &Target, contents: &Contents) -> Result<(), CheckError> {
+    let (Some(told), Some(known)) = (&target.placement, &contents.placement) else {
+        return Ok(());
+    };
+    let places = [("data", &told.data, &known.data), ("the log", &told.log, &known.log)];
+    for (what, got, want) in places {
+        if got != want {
+            let (got, want) = (got.clone(), want.clone());
+            return Err(CheckError::Elsewhere { what, got, want });
+        }
+    }
+    Ok(())
+}
 
 async fn contents(run: &Run<'_>, outcome: &mut Outcome) -> Result<Contents, KvError> {
     let kv = run.target.kv.as_ref().map_err(Clone::clone)?;
@@ -98,13 +127,18 @@ async fn check_segments(
 ) {
     let segments: Vec<_> = manifests
         .iter()
-        .flat_map(|(id, manifest)| manifest.segments.iter().map(move |segment| (*id, segment)))
+        .flat_map(|(id, manifest)| {
+            manifest.segments.iter().map(move |entry| (*id, manifest, entry))
+        })
         .collect();
-    run.progress.total(segments.iter().flat_map(|(_, segment)| segment.files()));
-    let outcomes = stream::iter(segments).map(|(id, entry)| {
+    run.progress.total(segments.iter().flat_map(|(.., entry)| entry.files()));
+    let outcomes = stream::iter(segments).map(|(id, manifest, entry)| {
         let collection: Option<Arc<Collection>> = contents.collections.get(&id).cloned();
         let names = contents.index_names(id);
-        segment::check(run, segment::Subject { collection, collection_id: id, entry, names })
+        let manifest = path::manifest(id, manifest.version);
+        let collection_id = id;
+        let subject = segment::Subject { collection, collection_id, entry, manifest, names };
+        segment::check(run, subject)
     });
     let mut outcomes = outcomes.buffered(run.options.parallel.max(1));
     while let Some(found) = outcomes.next().await {

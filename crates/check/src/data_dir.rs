@@ -1,8 +1,8 @@
 //! A data directory as a server leaves it: `meta.redb`, `objects/`, `log/`, `LOCK`.
 //!
-//! For a check it is opened as a view: what opening would change (the catalogue's file, leftovers of
-//! uploads) is a copy, or a link from a folder of our own; so a check changes nothing and works on a
-//! directory that cannot be written to. For a repair it is locked and opened as a server does.
+//! For a check it is opened as a view: what opening would change (the catalogue's file) is a copy, the
+//! rest is opened to be looked at; so a check changes nothing and works on a directory that cannot be
+//! written to. For a repair it is locked and opened as a server does.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -14,7 +14,7 @@ use milvus_storage::{DataDirLock, LocalStore, ObjectStore};
 use tempfile::TempDir;
 
 use crate::error::DataDirError;
-use crate::target::{LogSource, Target};
+use crate::target::{LogSource, Placement, Target};
 use crate::view;
 
 const CATALOGUE: &str = "meta.redb";
@@ -25,6 +25,7 @@ const LOCK: &str = "LOCK";
 /// A data directory, open. No server can start on it until it is dropped.
 #[derive(Debug)]
 pub struct DataDir {
+    path: PathBuf,
     target: Target,
     _guard: Guard,
 }
@@ -50,7 +51,7 @@ impl DataDir {
                 refuse_other(&path)?;
                 let lock = shared_lock(&path)?;
                 let scratch = view::scratch()?;
-                let store = LocalStore::open(view::objects(&path.join(OBJECTS), &scratch)?)?;
+                let store = LocalStore::open_read_only(path.join(OBJECTS))?;
                 let kv_file = view::catalogue(&path.join(CATALOGUE), &scratch)?;
                 Ok::<_, DataDirError>((scratch, lock, store, kv_file))
             }
@@ -58,7 +59,7 @@ impl DataDir {
         .await?;
         let kv = catalogue(&path, kv_file).await;
         let target = target(&path, store, kv);
-        Ok(Self { target, _guard: Guard::View { scratch, lock } })
+        Ok(Self { path, target, _guard: Guard::View { scratch, lock } })
     }
 
     /// Opens the data directory at `path` for a repair, which no server may use.
@@ -79,14 +80,34 @@ impl DataDir {
         })
         .await?;
         let kv = catalogue(&path, kv_file).await;
-        Ok(Self { target: target(&path, store, kv), _guard: Guard::Locked(lock) })
+        let target = target(&path, store, kv);
+        Ok(Self { path, target, _guard: Guard::Locked(lock) })
     }
 
-    /// The same with its objects in `store`, where they are not in the directory.
+    /// The same with its objects in `store`, where they are in a bucket and not in the directory.
     #[must_use]
     pub fn with_store(mut self, store: Arc<dyn ObjectStore>) -> Self {
         self.target.store = store;
+        self.target.may_be_in_use = true;
         self
+    }
+
+    /// The same for data and log of which the configuration says where they are.
+    #[must_use]
+    pub fn with_placement(mut self, placement: Placement) -> Self {
+        self.target.placement = Some(placement);
+        self
+    }
+
+    /// The store in the directory's folder `name`, to be looked at; none if it is not there.
+    pub async fn store_in(&self, name: &str) -> Result<Option<LocalStore>, DataDirError> {
+        let path = self.path.join(name);
+        milvus_base::io::try_run(move || match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("open", path, source)),
+            Ok(_) => Ok(Some(LocalStore::open_read_only(path)?)),
+        })
+        .await
     }
 
     /// What is checked or repaired.
@@ -103,12 +124,13 @@ impl DataDir {
 }
 
 fn target(path: &Path, store: LocalStore, kv: Result<Arc<dyn Kv>, KvError>) -> Target {
-    let log = path.join(LOG);
     Target {
         store: Arc::new(store),
         kv,
         kv_name: CATALOGUE.to_owned(),
-        log: if log.is_dir() { LogSource::Files(log) } else { LogSource::None },
+        log: LogSource::Files(path.join(LOG)),
+        may_be_in_use: false,
+        placement: None,
     }
 }
 

@@ -77,6 +77,29 @@ pub enum CheckError {
     /// Another process has the catalogue open.
     #[error("the catalogue cannot be checked while it is in use: {0}")]
     InUse(KvError),
+    /// The configuration says that data or log are elsewhere than they were when a server last ran.
+    #[error(
+        "the configuration says that {what} is in {got}, the catalogue says {want}: check with the \
+         configuration of the server"
+    )]
+    Elsewhere {
+        /// `data` or `the log`.
+        what: &'static str,
+        /// What the configuration says.
+        got: String,
+        /// What the catalogue says.
+        want: String,
+    },
+    /// The bucket is of another catalogue.
+    #[error("{place} belongs to installation {got}, the catalogue is of {want}")]
+    Foreign {
+        /// The bucket.
+        place: String,
+        /// Whose it says that it is.
+        got: String,
+        /// The catalogue.
+        want: String,
+    },
     /// The objects cannot be listed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -106,6 +129,7 @@ impl Coded for CheckError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::InUse(_) => ErrorCode::OldSessionExists,
+            Self::Elsewhere { .. } | Self::Foreign { .. } => ErrorCode::ParameterInvalid,
             Self::Store(error) => error.code(),
             Self::Io { .. } => ErrorCode::IoFailed,
             Self::Panicked(_) => ErrorCode::ServiceInternal,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use milvus_types::{Collection, CollectionId, IndexId, SegmentId};
+use milvus_types::{Collection, CollectionId, FieldId, IndexId, SegmentId};
 use serde::Serialize;
 
 /// How bad a finding is, worst first.
@@ -73,6 +73,22 @@ pub enum Action {
         #[serde(serialize_with = "index_number")]
         index_id: IndexId,
     },
+    /// The manifest stops saying between what a field's values lie; filters then look at them.
+    DropStats {
+        /// The collection.
+        #[serde(serialize_with = "collection_number")]
+        collection_id: CollectionId,
+        /// The segment.
+        #[serde(serialize_with = "segment_number")]
+        segment_id: SegmentId,
+        /// The field.
+        #[serde(serialize_with = "field_number")]
+        field_id: FieldId,
+    },
+}
+
+fn field_number<S: serde::Serializer>(id: &FieldId, out: S) -> Result<S::Ok, S::Error> {
+    out.serialize_i64(id.0)
 }
 
 fn collection_number<S: serde::Serializer>(id: &CollectionId, out: S) -> Result<S::Ok, S::Error> {

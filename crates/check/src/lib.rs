@@ -19,7 +19,11 @@
 //! | `catalogue` | every entry decodes, and what it refers to is there |
 //! | `log` | every record of every channel |
 //! | `manifest` | the current manifest of each collection, and what it refers to |
+//! | `checkpoints` | the log reaches to where manifests say that replay begins |
 //! | `segment`, `columns`, `keys`, `deletes`, `indexes` | the files of a segment |
+//! | `stats` | what manifests say of the values in columns |
+//! | `owner` | the bucket is the catalogue's |
+//! | `newer` | manifests later than the one that the catalogue calls current |
 //! | `orphans` | files that nothing names, and what is in quarantine |
 //!
 //! Not here: the formats (`format`, `index`, `scalar`, `wal`, `meta`), the command line (`server`).
@@ -27,6 +31,7 @@
 
 mod catalogue;
 mod check;
+mod checkpoints;
 mod columns;
 mod data_dir;
 mod deletes;
@@ -37,14 +42,17 @@ mod indexes;
 mod keys;
 mod log;
 mod manifest;
+mod newer;
 mod options;
 mod orphans;
 mod outcome;
 mod overlay;
+mod owner;
 mod quarantine;
 mod repair;
 mod report;
 mod segment;
+mod stats;
 mod target;
 mod time;
 mod view;
@@ -58,4 +66,4 @@ pub use overlay::Overlay;
 pub use quarantine::{QUARANTINE, QuarantineNote, QuarantinedFile};
 pub use repair::{FAILPOINTS, Repair, Step, repair};
 pub use report::{Counts, Report};
-pub use target::{LogSource, Target};
+pub use target::{LogSource, Placement, Target};

@@ -1,20 +1,15 @@
 //! The current manifest of a collection: it is there, is the one the catalogue means, and names
-//! partitions, shards, indexes and log positions that exist.
-//!
-//! A checkpoint may lie before the trim point of its log: shards share channels, and the log is cut
-//! as far as no shard has records that it needs.
+//! partitions, shards and indexes that exist. Log positions: `checkpoints`.
 
 use std::collections::HashMap;
 
-use milvus_format::manifest::ChannelCheckpoint;
 use milvus_format::{IndexEntry, Manifest, SegmentEntry, path};
-use milvus_types::{Collection, CollectionId, IndexId};
+use milvus_types::{Collection, CollectionId, IndexId, VChannel};
 
 use crate::catalogue::Contents;
 use crate::check::Run;
 use crate::file::{undecoded, unread};
 use crate::finding::{Action, Finding};
-use crate::log::Spans;
 
 /// What can be done where manifest `at` cannot be used.
 pub(crate) fn advice(id: CollectionId, at: &str) -> String {
@@ -50,7 +45,6 @@ pub(crate) async fn read(
 /// What a manifest may refer to.
 pub(crate) struct Refers<'a> {
     pub(crate) contents: &'a Contents,
-    pub(crate) spans: &'a Spans,
 }
 
 impl Refers<'_> {
@@ -68,7 +62,7 @@ impl Refers<'_> {
             found.extend(self.check_segment(id, &at, segment));
         }
         for checkpoint in &manifest.checkpoints {
-            found.extend(self.check_checkpoint(id, &at, checkpoint));
+            found.extend(self.check_shard(id, &at, &checkpoint.vchannel));
         }
         found.into_iter().map(|finding| self.contents.name(finding)).collect()
     }
@@ -132,34 +126,10 @@ impl Refers<'_> {
         Some(finding)
     }
 
-    fn check_checkpoint(
-        &self,
-        id: CollectionId,
-        at: &str,
-        checkpoint: &ChannelCheckpoint,
-    ) -> Option<Finding> {
-        let vchannel = &checkpoint.vchannel;
-        let known = |collection: &Collection| collection.vchannels.contains(vchannel);
-        if let Some(collection) = self.contents.collections.get(&id)
-            && !known(collection)
-        {
-            let what = format!("it has a checkpoint of {vchannel}, which does not exist");
-            return Some(Finding::note(at, what).of(collection));
-        }
-        let end = self.spans.end_of(vchannel.pchannel())?;
-        if checkpoint.position <= end {
-            return None;
-        }
-        let what = format!(
-            "the log of {vchannel} ends at {end}, before the checkpoint at {}: records are missing",
-            checkpoint.position
-        );
-        let mut finding = Finding::damage(at, what).of_id(id).advise(
-            "the shard is not opened: a part of the log directory was lost. Restore the whole data \
-             directory, log and catalogue together, from one backup",
-        );
-        finding.concerns.vchannels = vec![vchannel.to_string()];
-        Some(finding)
+    fn check_shard(&self, id: CollectionId, at: &str, vchannel: &VChannel) -> Option<Finding> {
+        let collection = self.contents.collections.get(&id)?;
+        let what = format!("it has a checkpoint of {vchannel}, which does not exist");
+        (!collection.vchannels.contains(vchannel)).then(|| Finding::note(at, what).of(collection))
     }
 }
 

@@ -72,6 +72,8 @@ pub enum PlantedBug {
     SkipChecksums,
     /// What is in columns.
     SkipColumns,
+    /// What manifests say of the values in columns.
+    SkipStats,
     /// What is in key indexes.
     SkipKeys,
     /// What is in delete files.
@@ -80,6 +82,8 @@ pub enum PlantedBug {
     SkipIndexes,
     /// Whether what is named exists.
     SkipReferences,
+    /// Whether the log reaches to where replay begins.
+    SkipCheckpoints,
     /// The log.
     SkipLog,
     /// Files that nothing names.

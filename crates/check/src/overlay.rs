@@ -1,8 +1,8 @@
 //! A store that can be written to and leaves the one below as it is.
 //!
 //! Opening a log in an object store writes to it: an owner puts its claim there. A check opens the log
-//! over an overlay, where the claim and whatever follows are kept in memory. Nobody may write to the
-//! store below meanwhile, so what is true of it stays true.
+//! over an overlay, where the claim and whatever follows are kept in memory. If somebody writes to the
+//! store below meanwhile, what is seen through the overlay need not fit together: it can tell so.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -32,6 +32,8 @@ struct Shared {
     puts: AtomicU64,
     /// What is so of the paths that were changed; of all others what is so below.
     changed: Mutex<BTreeMap<String, Change>>,
+    /// What was below the paths put to when they were put to first.
+    covered: Mutex<BTreeMap<String, Option<ETag>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,6 +62,22 @@ impl Overlay {
         Self { below, written: MemoryStore::new(), shared: Arc::default() }
     }
 
+    /// Whether something below that was covered has changed since, or cannot be asked any more.
+    pub(crate) async fn is_overtaken(&self) -> bool {
+        let covered = self.shared.covered.lock().clone();
+        for (path, then) in covered {
+            let now = match self.below.head(&path).await {
+                Ok(meta) => Some(meta.etag),
+                Err(error) if error.is_not_found() => None,
+                Err(_) => return true,
+            };
+            if now != then {
+                return true;
+            }
+        }
+        false
+    }
+
     fn place(&self, path: &str) -> Result<Place, StoreError> {
         match self.shared.changed.lock().get(path) {
             None => Ok(Place::Below),
@@ -74,12 +92,12 @@ impl Overlay {
         data: Payload,
         condition: Condition,
     ) -> Result<ObjectMeta, StoreError> {
-        // What is below does not change, so it may be asked before anything is decided.
         let below = match self.below.head(path).await {
             Ok(meta) => Some(meta.etag),
             Err(error) if error.is_not_found() => None,
             Err(error) => return Err(error),
         };
+        self.shared.covered.lock().entry(path.to_owned()).or_insert_with(|| below.clone());
         let number = self.shared.puts.fetch_add(1, Ordering::Relaxed);
         let etag = ETag::new(format!("overlay-{number}"));
         let meta = ObjectMeta { path: path.to_owned(), size: data.len(), etag };

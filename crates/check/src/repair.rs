@@ -1,4 +1,5 @@
-//! Repair: damaged segments leave their collections and are kept aside; damaged indexes are dropped.
+//! Repair: damaged segments leave their collections and are kept aside; damaged indexes, and statistics
+//! that are wrong, are dropped.
 //!
 //! ```text
 //! for each collection:   note -> copies -> manifest v+1 -> catalogue v => v+1 -> originals removed
@@ -22,7 +23,7 @@ use milvus_format::manifest::ManifestEdit;
 use milvus_format::{Manifest, SegmentEntry, path};
 use milvus_meta::{Catalogue, Kv};
 use milvus_storage::ObjectStore;
-use milvus_types::{CollectionId, IndexId, SegmentId};
+use milvus_types::{CollectionId, FieldId, IndexId, SegmentId};
 use serde::Serialize;
 
 use crate::check::check;
@@ -70,6 +71,8 @@ pub enum Step {
         segments: Vec<i64>,
         /// The files of indexes that it does not name any more.
         indexes: Vec<String>,
+        /// The segments and fields that it has no statistics of any more.
+        statistics: Vec<(i64, i64)>,
     },
     /// A file whose copy is in quarantine was removed.
     Removed {
@@ -92,9 +95,10 @@ impl fmt::Display for Step {
                 write!(f, "copied    {path} ({bytes} bytes) to {copy}")
             }
             Self::WasMissing { path } => write!(f, "missing   {path}: there is nothing to copy"),
-            Self::Committed { manifest, segments, indexes } => write!(
+            Self::Committed { manifest, segments, indexes, statistics } => write!(
                 f,
-                "committed {manifest} without segments {segments:?} and index files {indexes:?}"
+                "committed {manifest} without segments {segments:?}, index files {indexes:?} and \
+                 statistics of (segment, field) {statistics:?}"
             ),
             Self::Removed { path } => write!(f, "removed   {path}, its copy is in quarantine"),
             Self::LeftAlone { object, why } => write!(f, "left      {object}: {why}"),
@@ -170,6 +174,7 @@ fn left_alone(finding: &Finding) -> Option<Step> {
 struct Wanted {
     segments: BTreeSet<SegmentId>,
     indexes: BTreeSet<(SegmentId, IndexId)>,
+    stats: BTreeSet<(SegmentId, FieldId)>,
 }
 
 fn by_collection(report: &Report) -> BTreeMap<CollectionId, Wanted> {
@@ -181,6 +186,9 @@ fn by_collection(report: &Report) -> BTreeMap<CollectionId, Wanted> {
             }
             Action::DropIndex { collection_id, segment_id, index_id } => {
                 wanted.entry(collection_id).or_default().indexes.insert((segment_id, index_id));
+            }
+            Action::DropStats { collection_id, segment_id, field_id } => {
+                wanted.entry(collection_id).or_default().stats.insert((segment_id, field_id));
             }
         }
     }
@@ -265,7 +273,7 @@ impl<'a> Session<'a> {
         if !self.dry_run {
             failpoint::hit("check.files-copied");
         }
-        let (edits, committed) = edits(&current, &notes, wanted);
+        let Edits { edits, indexes, statistics } = edits(&current, &notes, wanted);
         if edits.is_empty() {
             return Ok(steps);
         }
@@ -273,7 +281,7 @@ impl<'a> Session<'a> {
         let manifest = path::manifest(id, next.version);
         self.commit(&current, &next).await?;
         let segments = notes.iter().map(|note| note.segment_id).collect();
-        steps.push(Step::Committed { manifest, segments, indexes: committed });
+        steps.push(Step::Committed { manifest, segments, indexes, statistics });
         for note in &notes {
             steps.extend(self.remove_originals(note, &next).await?);
         }
@@ -384,20 +392,30 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The edits that take what is wanted out of `current`, and the index files among that.
-fn edits(
-    current: &Manifest,
-    notes: &[QuarantineNote],
-    wanted: &Wanted,
-) -> (Vec<ManifestEdit>, Vec<String>) {
+/// What is taken out of a manifest.
+struct Edits {
+    edits: Vec<ManifestEdit>,
+    /// The index files among that.
+    indexes: Vec<String>,
+    /// The segments and fields of the statistics among that.
+    statistics: Vec<(i64, i64)>,
+}
+
+/// The edits that take what is wanted out of `current`.
+fn edits(current: &Manifest, notes: &[QuarantineNote], wanted: &Wanted) -> Edits {
     let aside: BTreeSet<SegmentId> = notes.iter().map(|note| SegmentId(note.segment_id)).collect();
     let mut edits: Vec<_> = aside.iter().map(|id| ManifestEdit::RemoveSegment(*id)).collect();
-    let mut files = Vec::new();
+    let (mut indexes, mut statistics) = (Vec::new(), Vec::new());
     for entry in current.segments.iter().filter(|entry| !aside.contains(&entry.id)) {
         let mut kept = entry.clone();
         kept.indexes.retain(|index| {
             let drop = wanted.indexes.contains(&(entry.id, index.index_id));
-            files.extend(drop.then(|| index.file.path.clone()));
+            indexes.extend(drop.then(|| index.file.path.clone()));
+            !drop
+        });
+        kept.stats.retain(|stats| {
+            let drop = wanted.stats.contains(&(entry.id, stats.field_id));
+            statistics.extend(drop.then_some((entry.id.0, stats.field_id.0)));
             !drop
         });
         if kept != *entry {
@@ -405,5 +423,5 @@ fn edits(
             edits.push(ManifestEdit::AddSegment(kept));
         }
     }
-    (edits, files)
+    Edits { edits, indexes, statistics }
 }

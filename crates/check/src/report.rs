@@ -35,11 +35,18 @@ pub struct Counts {
     pub channels: u64,
     /// Their records.
     pub records: u64,
+    /// Objects that nothing names.
+    pub orphans: u64,
+    /// Their bytes, which come back when a server removes them.
+    pub orphan_bytes: u64,
 }
 
 impl Counts {
     pub(crate) fn add(&mut self, other: &Self) {
-        let Self { entries, collections, segments, rows, files, bytes, channels, records } = other;
+        let Self { entries, collections, segments, rows, files, bytes, channels, records, .. } =
+            other;
+        self.orphans += other.orphans;
+        self.orphan_bytes = self.orphan_bytes.saturating_add(other.orphan_bytes);
         self.entries += entries;
         self.collections += collections;
         self.segments += segments;
@@ -98,13 +105,13 @@ impl fmt::Display for Report {
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
         }
-        let Counts { entries, collections, segments, rows, files, bytes, channels, records } =
-            self.counts;
+        let Counts { entries, collections, segments, rows, files, bytes, .. } = self.counts;
+        let Counts { channels, records, orphans, orphan_bytes, .. } = self.counts;
         writeln!(
             f,
             "checked {collections} collections, {segments} segments of {rows} rows, {files} files \
              of {bytes} bytes, {entries} catalogue entries, {records} records in {channels} log \
-             channels"
+             channels; nothing names {orphans} more objects of {orphan_bytes} bytes"
         )?;
         let count = |severity| self.count(severity);
         write!(

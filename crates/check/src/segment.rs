@@ -11,10 +11,13 @@ use crate::file::{Found, look, verify};
 use crate::finding::{Action, Finding, Severity};
 use crate::options::PlantedBug;
 use crate::outcome::Outcome;
-use crate::{columns, deletes, indexes, keys};
+use crate::stats::Wrong;
+use crate::{columns, deletes, indexes, keys, stats};
 
 pub(crate) const QUARANTINE_ADVICE: &str = "`milvus check --repair` takes the segment out of the \
     collection and keeps its files aside; its rows are then missing until they are inserted again";
+const STATS_ADVICE: &str = "filters on the field miss rows of the segment; `milvus check --repair` \
+    drops the statistics, and filters look at the rows again";
 const INDEX_ADVICE: &str = "searches do without the index; `milvus check --repair` drops the file, \
     and the server builds it again";
 
@@ -48,6 +51,8 @@ pub(crate) struct Subject<'a> {
     pub(crate) collection: Option<Arc<Collection>>,
     pub(crate) collection_id: CollectionId,
     pub(crate) entry: &'a SegmentEntry,
+    /// The path of the manifest that names it.
+    pub(crate) manifest: String,
     /// The collection's indexes by name.
     pub(crate) names: HashMap<IndexId, String>,
 }
@@ -73,11 +78,30 @@ impl Subject<'_> {
         let found = verify(run, meta, outcome).await;
         let (entry, collection) = (self.entry.clone(), self.collection.clone());
         let opened = self.open(run, meta, &found, PlantedBug::SkipColumns, move |bytes| {
-            columns::check(&bytes, &entry, collection.as_deref())
+            let (file, problems) = columns::check(&bytes, &entry, collection.as_deref());
+            let judge = |file: &SegmentFile| stats::check(file, &entry, collection.as_deref());
+            let wrong = file.as_ref().map(judge).unwrap_or_default();
+            ((file, wrong), problems)
         });
         let (columns, problems) = opened.await.unzip();
         self.conclude(meta, found, problems.unwrap_or_default(), outcome)?;
-        columns.flatten()
+        let (columns, wrong) = columns?;
+        if run.options.planted_bug != PlantedBug::SkipStats {
+            outcome.findings.extend(wrong.into_iter().map(|wrong| self.stats(wrong)));
+        }
+        columns
+    }
+
+    /// What it means that statistics in the manifest are wrong.
+    fn stats(&self, Wrong { field, what, hides_rows }: Wrong) -> Finding {
+        let what = format!("segment {}: {what}", self.entry.id);
+        if !hides_rows {
+            return self.concern(Finding::note(&self.manifest, what));
+        }
+        let mut finding = self.concern(Finding::damage(&self.manifest, what));
+        let (collection_id, segment_id) = (self.collection_id, self.entry.id);
+        finding.repair = Some(Action::DropStats { collection_id, segment_id, field_id: field });
+        finding.advise(STATS_ADVICE)
     }
 
     async fn keys(&self, run: &Run<'_>, columns: Option<&SegmentFile>, outcome: &mut Outcome) {

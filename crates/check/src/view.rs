@@ -1,7 +1,6 @@
-//! Views: what opening a file would change is copied, the rest is linked to.
+//! Views of the catalogue and the log: what opening a file would change is copied, the rest is linked to.
 //!
 //! ```text
-//! scratch/objects/segments  -> DIR/objects/segments     links; `.tmp` is the scratch's own
 //! scratch/meta.redb                                     a copy: opening it writes to it
 //! scratch/{channel}/0...log -> DIR/log/{channel}/0...log, but the last two are copies: opening a
 //!                              channel settles where it ends
@@ -24,28 +23,6 @@ use crate::error::{CheckError, DataDirError};
 pub(crate) fn scratch() -> Result<TempDir, DataDirError> {
     let made = tempfile::Builder::new().prefix("milvus-check-").tempdir();
     made.map_err(|error| failed("make a folder in", std::env::temp_dir(), error))
-}
-
-/// The folder of a view of the objects in `objects`; one that is not there has none.
-pub(crate) fn objects(objects: &Path, scratch: &TempDir) -> Result<PathBuf, DataDirError> {
-    let view = scratch.path().join("objects");
-    fs::create_dir(&view).map_err(|error| failed("create", view.clone(), error))?;
-    let at = |error| failed("list", objects.to_owned(), error);
-    let entries = match fs::read_dir(objects) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(view),
-        Err(error) => return Err(at(error)),
-    };
-    let objects = fs::canonicalize(objects).map_err(at)?;
-    for entry in entries {
-        let name = entry.map_err(at)?.file_name();
-        if name.as_encoded_bytes().starts_with(b".") {
-            continue;
-        }
-        let link = view.join(&name);
-        symlink(objects.join(&name), &link).map_err(|error| failed("link", link, error))?;
-    }
-    Ok(view)
 }
 
 /// A copy of the catalogue's `file` whose every page is as it was written, or what is wrong with it.

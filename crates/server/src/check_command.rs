@@ -8,12 +8,13 @@ use milvus_base::Clock;
 use milvus_check::{
     CheckError, CheckOptions, DataDir, DataDirError, LogSource, Overlay, RepairError, RepairOptions,
 };
-use milvus_storage::{LocalStore, ObjectStore, RemoteStore, StoreError};
-use milvus_wal::{ObjectWal, PlantedBug};
+use milvus_storage::{ObjectStore, RemoteStore, StoreError};
+use milvus_wal::PlantedBug;
 use serde::Serialize;
 
 use crate::cli::Check;
 use crate::config::{Config, LogConfig, StorageConfig};
+use crate::placement;
 use crate::storage::{self, LOCAL_OBJECT_LOG};
 
 /// Why nothing was checked, or a repair stopped.
@@ -50,10 +51,11 @@ pub async fn check(config: &Config, asked_for: &Check) -> Result<u8, CheckFailed
             (dir.with_store(remote.clone()), Some(remote))
         }
     };
-    let dir = match object_log(config, remote).await? {
-        Some(log) => dir.with_log(LogSource::View(Arc::new(log))),
+    let dir = match object_log(config, &dir, remote).await? {
+        Some(log) => dir.with_log(log),
         None => dir,
     };
+    let dir = dir.with_placement(placement::configured(config));
     let mut options = CheckOptions::default();
     if io::stderr().is_terminal() {
         options.on_progress = Some(Arc::new(|progress| eprintln!("{progress}")));
@@ -73,18 +75,20 @@ pub async fn check(config: &Config, asked_for: &Check) -> Result<u8, CheckFailed
 /// The log where it is one of objects, seen without leaving a trace in it.
 async fn object_log(
     config: &Config,
+    dir: &DataDir,
     remote: Option<Arc<dyn ObjectStore>>,
-) -> Result<Option<ObjectWal>, CheckFailed> {
+) -> Result<Option<LogSource>, CheckFailed> {
     let LogConfig::Objects { in_data_dir, .. } = &config.log else { return Ok(None) };
-    let store = match remote.filter(|_| !in_data_dir) {
+    let store: Arc<dyn ObjectStore> = match remote.filter(|_| !in_data_dir) {
         Some(remote) => remote,
-        None => {
-            let path = config.data_dir.join(LOCAL_OBJECT_LOG);
-            Arc::new(milvus_base::io::try_run(move || LocalStore::open(path)).await?)
-        }
+        None => match dir.store_in(LOCAL_OBJECT_LOG).await? {
+            Some(local) => Arc::new(local),
+            None => return Ok(Some(LogSource::Gone)),
+        },
     };
-    let seen = Arc::new(Overlay::new(store));
-    Ok(Some(storage::object_log(&config.log, seen, PlantedBug::None)))
+    let seen = Overlay::new(store);
+    let log = storage::object_log(&config.log, Arc::new(seen.clone()), PlantedBug::None);
+    Ok(Some(LogSource::Over(seen, Arc::new(log))))
 }
 
 fn show<R: Serialize + std::fmt::Display>(report: &R, json: bool) -> io::Result<()> {

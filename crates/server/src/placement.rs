@@ -126,6 +126,11 @@ fn foreign(placement: &PlacementEntry, there: Option<&[u8]>) -> StartError {
     StartError::ForeignBucket { place: placement.data.clone(), owner, mine }
 }
 
+/// Where the configuration says that data and log are, for a check to compare with the catalogue.
+pub(crate) fn configured(config: &Config) -> milvus_check::Placement {
+    milvus_check::Placement { data: data_place(&config.storage), log: log_place(config) }
+}
+
 fn data_place(storage: &StorageConfig) -> String {
     match storage {
         StorageConfig::Local => LOCAL.to_owned(),

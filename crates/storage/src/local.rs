@@ -9,12 +9,14 @@
 //! A put writes and syncs a temporary file, moves it into place and syncs the directory: after a
 //! crash an object is there whole or not at all. Changes of objects are decided one at a time under
 //! a file lock, which is held for the move, not for the writing. Temporary files that a crash left
-//! behind are removed when the store is opened, so only one process may open it (`DataDirLock`).
+//! behind are removed when the store is opened, so only one process may open it (`DataDirLock`);
+//! opened read-only it makes, changes and removes nothing, whoever else has it open.
 
 mod commit;
 mod files;
 mod upload;
 
+use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +43,7 @@ const COMMIT_LOCK: &str = ".commit.lock";
 pub struct LocalStore {
     root: Arc<Path>,
     maps: Maps,
+    read_only: bool,
 }
 
 impl LocalStore {
@@ -49,8 +52,18 @@ impl LocalStore {
     /// Removes what puts cut short by a crash have left behind.
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let root: PathBuf = root.into();
-        let store = Self { root: root.into(), maps: Maps::default() };
+        let store = Self { root: root.into(), maps: Maps::default(), read_only: false };
         files::prepare(&store.root)
+            .map_err(|source| StoreError::io("open", &store.root.to_string_lossy(), source))?;
+        Ok(store)
+    }
+
+    /// Opens the store in directory `root` to be looked at: puts and deletes are refused, and what a
+    /// crash left behind stays. A directory that is not there is an empty store. Blocks.
+    pub fn open_read_only(root: impl Into<PathBuf>) -> Result<Self, StoreError> {
+        let root: PathBuf = root.into();
+        let store = Self { root: root.into(), maps: Maps::default(), read_only: true };
+        files::look(&store.root)
             .map_err(|source| StoreError::io("open", &store.root.to_string_lossy(), source))?;
         Ok(store)
     }
@@ -93,6 +106,14 @@ impl LocalStore {
 
     fn file(&self, path: &str) -> PathBuf {
         self.root.join(path)
+    }
+
+    /// Refuses `op` where the store was opened to be looked at.
+    fn refuse_read_only(&self, op: &'static str, path: &str) -> Result<(), StoreError> {
+        match self.read_only {
+            true => Err(StoreError::io(op, path, ErrorKind::ReadOnlyFilesystem.into())),
+            false => Ok(()),
+        }
     }
 }
 
@@ -137,6 +158,7 @@ impl ObjectStore for LocalStore {
 
     async fn delete(&self, path: &str) -> Result<(), StoreError> {
         check(path)?;
+        self.refuse_read_only("delete", path)?;
         self.blocking(path, commit::remove).await
     }
 

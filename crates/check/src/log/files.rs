@@ -1,14 +1,17 @@
 //! A log in local files: each channel is read through a view (`crate::view`), because opening one
 //! settles where it ends. A write that a crash cut short is no damage: nobody was promised it.
+//!
+//! A server makes the log's directory when it first starts, before there is any collection.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use milvus_types::Timestamp;
 use milvus_wal::{LocalWal, LocalWalOptions, Wal as _, WalDamaged};
 
 use super::records::{self, Failure};
-use super::{ADVICE, Spans};
+use super::{ADVICE, End, Spans};
 use crate::check::Run;
 use crate::error::CheckError;
 use crate::finding::{Finding, Severity};
@@ -23,7 +26,15 @@ pub(super) async fn check(
     spans: &mut Spans,
     outcome: &mut Outcome,
 ) -> Result<(), CheckError> {
-    for Listed { name, path, is_dir } in list(dir).await? {
+    let listed = match list(dir).await {
+        Ok(listed) => listed,
+        Err(CheckError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            spans.is_gone = true;
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    for Listed { name, path, is_dir } in listed {
         if name == "LOCK" {
             continue;
         }
@@ -34,8 +45,7 @@ pub(super) async fn check(
         }
         run.progress.begin(&shown(dir, &path));
         let channel = ChannelCheck { dir: dir.to_owned(), path, mark };
-        let found = channel.run(outcome).await?;
-        spans.add(found);
+        channel.run(spans, outcome).await?;
     }
     Ok(())
 }
@@ -80,8 +90,7 @@ struct ChannelCheck {
 }
 
 impl ChannelCheck {
-    /// The channel's name and end, if it could be read to its end.
-    async fn run(self, outcome: &mut Outcome) -> Result<Option<(String, u64)>, CheckError> {
+    async fn run(self, spans: &mut Spans, outcome: &mut Outcome) -> Result<(), CheckError> {
         let mut files = Vec::new();
         for Listed { name, path, .. } in list(&self.path).await? {
             if name.ends_with(".log") || name.ends_with(".trim") {
@@ -94,14 +103,11 @@ impl ChannelCheck {
         let copying = self.path.clone();
         let view = milvus_base::io::run(move || view::channel(&copying, &files)).await?;
         let view = view.map_err(|error| CheckError::io("copy the end of", &self.path, error))?;
-        match self.read(&view, outcome).await {
-            Ok(found) => {
-                self.note_cut(&view, outcome).await?;
-                Ok(found)
-            }
+        match self.read(&view, spans, outcome).await {
+            Ok(()) => self.note_cut(&view, outcome).await,
             Err(failure) => {
                 outcome.push(self.finding(&view, failure));
-                Ok(None)
+                Ok(())
             }
         }
     }
@@ -109,18 +115,24 @@ impl ChannelCheck {
     async fn read(
         &self,
         view: &view::ChannelView,
+        spans: &mut Spans,
         outcome: &mut Outcome,
-    ) -> Result<Option<(String, u64)>, Failure> {
-        let wal = LocalWal::open(view.scratch.path(), LocalWalOptions::default()).await?;
+    ) -> Result<(), Failure> {
+        let wal = LocalWal::open(view.scratch.path(), LocalWalOptions::default()).await;
+        let wal = wal.inspect_err(|_| spans.unknown = true)?;
         let object = shown(&self.dir, &self.path);
-        let Some(name) = wal.channels().await?.into_iter().next() else {
+        let names = wal.channels().await.inspect_err(|_| spans.unknown = true)?;
+        let Some(name) = names.into_iter().next() else {
             let what = "it is no channel of the log";
             outcome.push(Finding::new(Severity::Orphan, object, what));
-            return Ok(None);
+            return Ok(());
         };
+        // Until it is read to its end.
+        spans.add(&name, End::Unknown);
         let concern = |what| self.concern(Finding::damage(&object, what));
         let end = records::read(&wal, &name, self.mark, outcome, concern).await?;
-        Ok(Some((name, end)))
+        spans.add(name, end.into());
+        Ok(())
     }
 
     /// Says where the end of a file is a write that was cut short, which opening the view cut off.

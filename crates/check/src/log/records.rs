@@ -4,11 +4,16 @@ use std::collections::HashMap;
 
 use milvus_format::LogRecord;
 use milvus_types::{Timestamp, VChannel};
-use milvus_wal::{OpenError, ReadError, Record, Wal, WalDamaged};
+use milvus_wal::{OpenError, Position, ReadError, Record, Wal, WalDamaged};
 
 use crate::file::chain;
 use crate::finding::Finding;
 use crate::outcome::Outcome;
+
+/// So many records of a channel that are wrong are named, the others counted.
+const NAMED: usize = 16;
+const ADVICE: &str = "the catalogue and the log are not of one time, or a server wrote what it should not: \
+    restore the whole data directory, log and catalogue together, from one backup";
 
 /// A term above all that are handed out. What is opened with it is a view of the log, so that nothing is
 /// ever written with it to the log itself.
@@ -22,8 +27,7 @@ pub(super) async fn read(
     mark: Option<Timestamp>,
     outcome: &mut Outcome,
     concern: impl Fn(String) -> Finding,
-) -> Result<u64, Failure> {
-    outcome.counts.channels += 1;
+) -> Result<Position, Failure> {
     let channel = wal.open(channel, TERM).await?;
     let reader = channel.read(channel.trim_point());
     let mut records = Records { mark, ..Records::default() };
@@ -38,14 +42,11 @@ pub(super) async fn read(
         (records, failure)
     });
     let (records, failure) = read.await.map_err(ReadError::from)?;
+    let end = channel.end();
+    outcome.counts.channels += u64::from(end > Position::START);
     outcome.counts.records += records.count;
-    outcome.findings.extend(
-        records
-            .problems
-            .into_iter()
-            .map(|(position, what)| concern(format!("the record at position {position} {what}"))),
-    );
-    let end = channel.end().0;
+    let problems = records.problems();
+    outcome.findings.extend(problems.into_iter().map(|what| concern(what).advise(ADVICE)));
     channel.close().await;
     match failure {
         Some(error) => Err(error.into()),
@@ -85,8 +86,12 @@ struct Records {
     count: u64,
     mark: Option<Timestamp>,
     latest: HashMap<VChannel, Timestamp>,
-    /// The position of a record and what is wrong with it.
-    problems: Vec<(u64, String)>,
+    /// The first record that is later than the mark, and how many are.
+    late: Option<(u64, Timestamp)>,
+    late_count: u64,
+    /// What is wrong with others, as far as they are named, and how many are not.
+    problems: Vec<String>,
+    unnamed: u64,
 }
 
 impl Records {
@@ -95,17 +100,43 @@ impl Records {
         let position = record.position.0;
         let LogRecord { vchannel, timestamp, .. } = match LogRecord::decode(&record.payload) {
             Ok(record) => record,
-            Err(error) => return self.problems.push((position, format!("is wrong: {error}"))),
+            Err(error) => return self.problem(position, format!("is wrong: {error}")),
         };
-        if let Some(mark) = self.mark.filter(|mark| timestamp > *mark) {
-            let what = format!("is of {timestamp}, no time after {mark} was handed out");
-            self.problems.push((position, what));
+        if self.mark.is_some_and(|mark| timestamp > mark) {
+            self.late.get_or_insert((position, timestamp));
+            self.late_count += 1;
         }
         let before = self.latest.get(&vchannel).copied();
         if let Some(before) = before.filter(|before| timestamp < *before) {
-            let what = format!("of {vchannel} is of {timestamp}, one before it of {before}");
-            self.problems.push((position, what));
+            self.problem(
+                position,
+                format!("of {vchannel} is of {timestamp}, one before it of {before}"),
+            );
         }
         self.latest.insert(vchannel, timestamp);
+    }
+
+    fn problem(&mut self, position: u64, what: String) {
+        if self.problems.len() < NAMED {
+            self.problems.push(format!("the record at position {position} {what}"));
+        } else {
+            self.unnamed += 1;
+        }
+    }
+
+    /// Everything that is wrong.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = self.problems.clone();
+        if let (Some((position, first)), Some(mark)) = (self.late, self.mark) {
+            let count = self.late_count;
+            problems.push(format!(
+                "{count} records, the first of {first} at position {position}, are of times after \
+                 {mark}, which were never handed out"
+            ));
+        }
+        if self.unnamed > 0 {
+            problems.push(format!("{} more records are wrong", self.unnamed));
+        }
+        problems
     }
 }

@@ -33,6 +33,8 @@ async fn bucket(image: &Image) -> (Arc<MemoryStore>, Target) {
         kv: Ok(kv),
         kv_name: "the catalogue".into(),
         log: LogSource::None,
+        may_be_in_use: true,
+        placement: None,
     };
     (store, target)
 }

@@ -29,7 +29,7 @@ use milvus_types::{
     FieldSchema, IndexId, IndexMeta, KeyValue, Partition, PartitionId, PrimaryKeys, SegmentId,
     Timestamp, VChannel,
 };
-use milvus_wal::{LocalWal, LocalWalOptions, Wal as _};
+use milvus_wal::{LocalWal, LocalWalOptions, Wal};
 use tokio::sync::OnceCell;
 
 pub(crate) const BOOKS: CollectionId = CollectionId(1_000);
@@ -87,7 +87,16 @@ impl Image {
 
     /// Changes the current manifest of `BOOKS` in place, under its version.
     pub(crate) fn edit_manifest(&mut self, edit: impl FnOnce(&mut Manifest)) {
-        let bytes = self.object(&path::manifest(BOOKS, 2));
+        self.edit_manifest_of(BOOKS, edit);
+    }
+
+    /// The same of `collection`.
+    pub(crate) fn edit_manifest_of(
+        &mut self,
+        collection: CollectionId,
+        edit: impl FnOnce(&mut Manifest),
+    ) {
+        let bytes = self.object(&path::manifest(collection, 2));
         let mut manifest = Manifest::decode(bytes).unwrap();
         edit(&mut manifest);
         *bytes = manifest.encode().to_vec();
@@ -329,6 +338,7 @@ fn segment(
         indexes,
         deleted_rows: 3,
         schema_version: 1,
+        stats: info.stats,
         ..first_version()
     }
 }
@@ -344,6 +354,13 @@ pub(crate) fn deletes(rows: &[u32]) -> Vec<u8> {
     let entry = |row: &u32| DeleteEntry { row: *row, timestamp: Timestamp(300) };
     write_deletes(&mut bytes, &rows.iter().map(entry).collect::<Vec<_>>()).unwrap();
     bytes
+}
+
+/// The vector index of `BOOKS` over the first `rows` rows of a segment.
+pub(crate) fn vector_index_over(rows: usize) -> Vec<u8> {
+    let books = collection(BOOKS, "books");
+    let (_, all) = columns(&books, 0);
+    vector_index(&books.schema.fields[1], all.slice(0, rows).column(1))
 }
 
 fn vector_index(field: &FieldSchema, column: &ArrayRef) -> Vec<u8> {
@@ -375,7 +392,11 @@ pub(crate) fn title_field() -> FieldSchema {
 /// A log of several files with records of both collections; gives where it ends.
 async fn write_log(dir: &Path) -> u64 {
     let options = LocalWalOptions { segment_bytes: 4_000, ..LocalWalOptions::default() };
-    let wal = LocalWal::open(dir, options).await.unwrap();
+    append_records(&LocalWal::open(dir, options).await.unwrap()).await
+}
+
+/// Appends records of both collections to `wal`; gives where it ends.
+pub(crate) async fn append_records(wal: &dyn Wal) -> u64 {
     let channel = wal.open(CHANNEL, 1_005).await.unwrap();
     for i in 0..12 {
         let of = collection(if i % 3 == 0 { FILMS } else { BOOKS }, "any");

@@ -76,21 +76,6 @@ async fn a_lost_or_exchanged_file_is_damage() {
 }
 
 #[tokio::test]
-async fn a_lost_log_lies_before_the_checkpoints() {
-    let image = image().await;
-    let mut lost = image.clone();
-    lost.0.retain(|path, _| !path.starts_with("log/"));
-    let dir = lost.lay();
-    std::fs::create_dir(dir.path().join("log")).unwrap();
-    let report = crate::fixture::check_dir(dir.path(), &Default::default()).await;
-    assert_eq!(report.count(Severity::Damage), 2, "{report}");
-    for finding in &report.findings {
-        assert!(finding.what.contains("ends at 0, before the checkpoint at"), "{finding}");
-        assert!(finding.object.starts_with("manifests/"));
-    }
-}
-
-#[tokio::test]
 async fn what_is_no_channel_is_an_orphan() {
     let mut image = image().await;
     image.0.insert("log/~removed-1/00000000000000000000.log".into(), vec![1]);

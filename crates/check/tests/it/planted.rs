@@ -5,10 +5,10 @@ use arrow::array::{ArrayRef, StringArray};
 use milvus_check::{CheckOptions, PlantedBug};
 use milvus_format::key_index::write_key_index;
 use milvus_format::path;
-use milvus_types::{PartitionId, PrimaryKeys, SegmentId, Timestamp, VChannel};
+use milvus_types::{FieldId, PartitionId, PrimaryKeys, SegmentId, Timestamp, VChannel, ValueRange};
 use std::sync::Arc;
 
-use crate::fixture::{BOOKS, Image, deletes, image, scalar_index, title_field};
+use crate::fixture::{BOOKS, Image, deletes, image, scalar_index, title_field, vector_index_over};
 
 const PARTITION: PartitionId = PartitionId(1_001);
 const SEGMENT: SegmentId = SegmentId(1_020);
@@ -52,6 +52,29 @@ async fn columns() {
 }
 
 #[tokio::test]
+async fn statistics_that_leave_out_a_row() {
+    let mut image = image().await;
+    image.edit_manifest(|manifest| {
+        let stats = &mut manifest.segments[0].stats;
+        let titles = stats.iter_mut().find(|stats| stats.field_id == FieldId(102)).unwrap();
+        titles.range = Some(ValueRange::text("title 0", "title 7"));
+    });
+    assert_found_by(&image, PlantedBug::SkipStats, &path::manifest(BOOKS, 2)).await;
+    let report = image.check().await;
+    let finding = &report.findings[0];
+    for said in ["segment 1020", "field title", "title 7", "title 8"] {
+        assert!(finding.what.contains(said), "{finding}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_behind_the_log() {
+    let mut image = image().await;
+    image.edit_manifest(|manifest| manifest.checkpoints[0].position += 1);
+    assert_found_by(&image, PlantedBug::SkipCheckpoints, &path::manifest(BOOKS, 2)).await;
+}
+
+#[tokio::test]
 async fn keys_of_other_rows() {
     let mut image = image().await;
     let path = path::keys(BOOKS, PARTITION, SEGMENT);
@@ -77,6 +100,14 @@ async fn indexes_over_other_rows() {
     let path = path::index(BOOKS, PARTITION, SEGMENT, milvus_types::IndexId(1_011), 7);
     let titles: ArrayRef = Arc::new(StringArray::from(vec!["title 1"; 39]));
     image.rewrite(&path, scalar_index(&title_field(), &titles));
+    assert_found_by(&image, PlantedBug::SkipIndexes, &path).await;
+}
+
+#[tokio::test]
+async fn a_vector_index_over_other_rows() {
+    let mut image = image().await;
+    let path = path::index(BOOKS, PARTITION, SEGMENT, milvus_types::IndexId(1_010), 7);
+    image.rewrite(&path, vector_index_over(39));
     assert_found_by(&image, PlantedBug::SkipIndexes, &path).await;
 }
 

@@ -12,8 +12,9 @@ use milvus_check::{
     DataDir, QUARANTINE, QuarantineNote, Repair, RepairError, RepairOptions, Severity, Step,
     Target, repair,
 };
-use milvus_format::path;
+use milvus_format::{Manifest, path};
 use milvus_storage::{ETag, Object, ObjectMeta, ObjectStore, ObjectWriter, Payload, StoreError};
+use milvus_types::{FieldId, ValueRange};
 use proptest::prelude::*;
 
 use crate::fixture::{BOOKS, Image, check_dir, image};
@@ -117,13 +118,38 @@ async fn a_damaged_index_is_dropped_and_its_segment_stays() {
     let dir = image.lay();
     let done = repaired(dir.path(), &options()).await;
     let manifest = path::manifest(BOOKS, 3);
-    let want = Step::Committed { manifest, segments: vec![], indexes: vec![index.clone()] };
+    let indexes = vec![index.clone()];
+    let want = Step::Committed { manifest, segments: vec![], indexes, statistics: vec![] };
     assert_eq!(done.steps, [want]);
     let after = done.after.unwrap();
     assert!(after.is_sound());
     assert_eq!(after.counts.segments, 3);
     let orphans: Vec<_> = after.findings.iter().map(|finding| finding.object.as_str()).collect();
     assert_eq!(orphans, [path::manifest(BOOKS, 1).as_str(), index.as_str()]);
+}
+
+#[tokio::test]
+async fn statistics_that_hide_rows_are_dropped_and_the_segment_stays() {
+    let mut image = image().await;
+    image.edit_manifest(|manifest| {
+        let stats = &mut manifest.segments[0].stats;
+        stats[0].range = Some(ValueRange::Int { min: 0, max: 38 });
+    });
+    let field = FieldId(100);
+    let dir = image.lay();
+    let done = repaired(dir.path(), &options()).await;
+    let [finding] = &done.before.findings[..] else { panic!("{done}") };
+    assert!(finding.what.contains("field id say 0 to 38, the values are 0 to 39"), "{finding}");
+    let manifest = path::manifest(BOOKS, 3);
+    let statistics = vec![(1_020, field.0)];
+    let want = Step::Committed { manifest, segments: vec![], indexes: vec![], statistics };
+    assert_eq!(done.steps, [want]);
+    let after = Image::of(dir.path()).object(&path::manifest(BOOKS, 3)).clone();
+    let after = Manifest::decode(&after).unwrap();
+    let has = |segment: usize| after.segments[segment].stats.iter().any(|it| it.field_id == field);
+    assert!(!has(0) && has(1), "those of another segment or field go, too");
+    assert_eq!(after.segments[0].stats.len() + 1, after.segments[1].stats.len());
+    assert!(done.after.unwrap().is_sound());
 }
 
 #[tokio::test]

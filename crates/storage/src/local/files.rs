@@ -23,6 +23,14 @@ pub(super) fn prepare(root: &Path) -> io::Result<()> {
     sync_dir(root)
 }
 
+/// That `root` is a directory that can be listed, or is not there.
+pub(super) fn look(root: &Path) -> io::Result<()> {
+    match fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        listed => listed.map(drop),
+    }
+}
+
 /// Makes what happened in directory `dir` durable.
 pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()

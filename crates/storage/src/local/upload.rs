@@ -26,6 +26,7 @@ pub(super) struct LocalUpload {
 
 impl LocalUpload {
     pub(super) fn create(store: LocalStore, path: &str) -> Result<Self, StoreError> {
+        store.refuse_read_only("put", path)?;
         let temporary = store.root.join(TEMPORARY).join(random::unique_name());
         let file = File::create_new(&temporary).map_err(|error| StoreError::put(path, error))?;
         let out = BufWriter::with_capacity(BUFFER_BYTES, file);

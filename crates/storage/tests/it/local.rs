@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::Write;
 
-use milvus_storage::{LocalStore, ObjectStore};
+use milvus_storage::{LocalStore, ObjectStore, StoreError};
 
 #[tokio::test]
 async fn opening_removes_what_a_crash_left_and_keeps_objects() {
@@ -64,4 +64,30 @@ async fn the_same_bytes_put_anew_are_another_state() {
     let store = LocalStore::open(directory.path()).unwrap();
     let first = store.put("a", b"x".into()).await.unwrap();
     assert_ne!(store.put("a", b"x".into()).await.unwrap().etag, first.etag);
+}
+
+#[tokio::test]
+async fn a_store_that_is_opened_to_be_looked_at_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = LocalStore::open_read_only(dir.path().join("absent")).unwrap();
+    assert_eq!(absent.list("").await.unwrap(), []);
+    assert!(!dir.path().join("absent").try_exists().unwrap());
+    LocalStore::open(dir.path()).unwrap().put("a/b", vec![1].into()).await.unwrap();
+    let left_by_a_crash = dir.path().join(".tmp/left");
+    std::fs::write(&left_by_a_crash, [2]).unwrap();
+    let store = LocalStore::open_read_only(dir.path()).unwrap();
+    assert_eq!(store.get("a/b").await.unwrap().bytes, vec![1]);
+    for refused in [
+        store.put("a/b", vec![3].into()).await.map(drop),
+        store.put_if_absent("c", vec![3].into()).await.map(drop),
+        store.delete("a/b").await,
+        store.writer("c").map(drop),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::Io { .. }), "{error}");
+    }
+    assert_eq!(store.get("a/b").await.unwrap().bytes, vec![1]);
+    assert!(left_by_a_crash.try_exists().unwrap());
+    let file = dir.path().join("a/b");
+    assert!(LocalStore::open_read_only(file).is_err(), "a file is no store");
 }
