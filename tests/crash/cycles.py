@@ -126,7 +126,12 @@ class Loop:
             for index in range(count):
                 label = f"{kind.__name__}{index}"
                 seed = self.random.random()
-                store = self.control.store()
+                try:
+                    store = self.control.store()
+                except Exception:
+                    if self.armed is None or not self.control.has_ended():
+                        raise
+                    continue  # ended where it was told to, before this one wrote
                 threads.append(kind(label, store, self.model, seed, stop, index))
         for thread in threads:
             thread.start()
@@ -147,7 +152,23 @@ class Loop:
             self.report.early += [f for f in failures if f.at < killed_at - EARLY_S]
 
     def compare(self):
-        store = self.control.store()
+        """What the server shows against the model. One that comes by its failpoint meanwhile is started
+        again, without one."""
+        found = self.observe()
+        if found and self.armed is not None and self.control.has_ended():
+            self.count_end()
+            self.control.kill()
+            self.control.arm(None)
+            self.armed = None
+            self.control.start()
+            found = self.observe()
+        return found
+
+    def observe(self):
+        try:
+            store = self.control.store()
+        except Exception as error:  # whatever a client that cannot connect raises
+            return [Violation("corrupt", ("server",), "a connection", repr(error))]
         try:
             found = self.model.compare(store.observe())
             self.model.assume(store.loaded_here)
