@@ -9,8 +9,8 @@ use milvus_base::{Clock, clock};
 use milvus_coord::CompactionOptions;
 use milvus_format::manifest::SegmentLevel;
 use milvus_roles::{
-    CollectionChange, CompactionKind, DataCoord, FetchRequest, PropertyChange, RootCoord,
-    RowLocation, Streaming,
+    CollectionChange, CompactionJob, CompactionKind, CompactionPlanState, DataCoord, FetchRequest,
+    PropertyChange, RootCoord, RowLocation, Streaming,
 };
 use milvus_types::KeyValue;
 
@@ -39,6 +39,77 @@ async fn settled(world: &World) {
         }
         seen = now;
     }
+}
+
+async fn ended(world: &World, id: i64) -> CompactionJob {
+    loop {
+        let job = world.coord.compaction_job(id).await.unwrap();
+        if job.is_done() {
+            return job;
+        }
+        clock::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Three segments, and a delete.
+async fn three_segments(world: &World) {
+    for part in 0..3 {
+        let rows: Vec<_> = (0..100).map(|n| (part * 100 + n, n)).collect();
+        world.upsert(&rows).await;
+        world.flush().await;
+    }
+    world.delete(&[7]).await;
+}
+
+#[tokio::test]
+async fn a_compaction_by_hand_outlives_a_crash_and_whoever_waits_for_it_sees_its_end() {
+    let home = Home::new();
+    // Its deletes are not old enough before the crash.
+    let patient = CompactionOptions { manual_retention: Duration::from_secs(3600), ..by_hand() };
+    let world = home.start(patient).await;
+    three_segments(&world).await;
+    let asked = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+    let before = world.coord.compaction_job(asked.id).await.unwrap();
+    assert!(!before.is_done() && before.plans.len() == 1);
+    world.crash().await;
+    let clock = Clock::manual_at(clock::now_ms());
+    let world = home.start(CompactionOptions { clock: clock.clone(), ..by_hand() }).await;
+    assert_eq!(world.coord.compaction_job(asked.id).await.unwrap(), before, "known, and waiting");
+    assert_eq!(world.manifest().await.segments.len(), 3);
+    // More than what the policy waits for: it may look at the time between.
+    let done = loop {
+        clock.advance(Duration::from_secs(3600));
+        clock::sleep(Duration::from_millis(5)).await;
+        let job = world.coord.compaction_job(asked.id).await.unwrap();
+        if job.is_done() {
+            break job;
+        }
+    };
+    let manifest = world.manifest().await;
+    assert_eq!(manifest.segments.len(), 1);
+    assert_eq!(done.count(CompactionPlanState::Completed), 1);
+    assert_eq!(done.plans[0].targets, [manifest.segments[0].id]);
+    assert_eq!(manifest.segments[0].rows, 299, "what it was asked to purge is purged");
+    world.crash().await;
+    let world = home.start(by_hand()).await;
+    let after = world.coord.compaction_job(asked.id).await.unwrap();
+    assert_eq!(after, done, "how it went is known after another crash");
+    assert_eq!(world.count().await, 299);
+}
+
+#[tokio::test]
+async fn a_job_of_a_collection_dropped_before_a_crash_ends() {
+    let home = Home::new();
+    let patient = CompactionOptions { manual_retention: Duration::from_secs(3600), ..by_hand() };
+    let world = home.start(patient).await;
+    three_segments(&world).await;
+    let asked = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+    world.coord.drop_collection("default", "c").await.unwrap();
+    world.crash().await;
+    let clock = Clock::manual_at(clock::now_ms() + 7_200_000);
+    let world = home.start(CompactionOptions { clock, ..by_hand() }).await;
+    let ended = ended(&world, asked.id).await;
+    assert_eq!(ended.count(CompactionPlanState::Failed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -229,9 +300,9 @@ async fn what_is_dropped_while_it_is_compacted_leaves_nothing() {
             }
         }
         world.coord.drop_collection("default", "c").await.unwrap();
-        while !world.coord.compaction_job(compacted.id).await.unwrap().is_done() {
-            clock::sleep(Duration::from_millis(5)).await;
-        }
+        let ended = ended(&world, compacted.id).await;
+        assert_eq!(ended.count(CompactionPlanState::Failed), 0, "it ends quietly");
+        assert_eq!(world.coord.data_stats().failed_compactions, 0);
         while !home.files().await.is_empty() {
             clock::sleep(Duration::from_millis(5)).await;
         }
