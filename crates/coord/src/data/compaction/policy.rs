@@ -37,6 +37,9 @@ const MAX_INPUTS: usize = 64;
 const BACKLOG_MERGES: usize = 4;
 /// A partition's share of a shard of which so much is dead is a backlog.
 const BACKLOG_DEAD_SHARE: f64 = 0.25;
+/// Worn segments are left as they are while so large a share of their collection waits for removal:
+/// segments of one age wear out together, and would all lie on disk twice.
+const WAITING_SHARE: f64 = 0.1;
 
 /// One compaction to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,6 +74,8 @@ pub(super) struct Scene<'a> {
     pub(super) now_ms: u64,
     /// Not to be touched now.
     pub(super) excluded: &'a HashSet<SegmentId>,
+    /// Bytes of segments that were compacted away and still lie on disk, of all collections.
+    pub(super) waiting_bytes: u64,
 }
 
 /// What [`next`] decided.
@@ -99,8 +104,10 @@ pub(super) fn next(scene: Scene<'_>) -> Next {
             }
         }
     }
+    let held = groups.iter().any(|group| scene.is_held(group) && scene.worn_out(group).is_some());
+    let held = held.then(|| scene.scene.now_ms + millis(scene.scene.options.file_grace) / 4 + 1);
     let wakes = groups.iter().flatten().filter_map(|entry| scene.wakes_at(entry));
-    let wake_ms = wakes.min().unwrap_or(u64::MAX);
+    let wake_ms = wakes.chain(held).min().unwrap_or(u64::MAX);
     if wake_ms == u64::MAX { Next::Nothing } else { Next::At(wake_ms) }
 }
 
@@ -220,8 +227,18 @@ impl<'a> Cut<'a> {
             || share(dead, all) >= BACKLOG_DEAD_SHARE
     }
 
-    /// The segments with the largest dead share, as many as make one full segment.
+    /// Whether worn segments must wait until what was compacted before is removed.
+    fn is_held(&self, group: &Group<'a>) -> bool {
+        let all: u64 = self.scene.manifest.segments.iter().map(bytes).fold(0, u64::saturating_add);
+        share(self.scene.waiting_bytes, all) >= WAITING_SHARE && !self.is_backlog(group)
+    }
+
     fn worn(&self, group: &Group<'a>) -> Option<Plan> {
+        if self.is_held(group) { None } else { self.worn_out(group) }
+    }
+
+    /// The segments with the largest dead share, as many as make one full segment.
+    fn worn_out(&self, group: &Group<'a>) -> Option<Plan> {
         let mut worn: Vec<(f64, &SegmentEntry)> =
             group.iter().map(|entry| (self.dead_share(entry), *entry)).collect();
         worn.retain(|(dead, _)| *dead >= self.scene.options.min_dead_ratio);

@@ -118,7 +118,9 @@ impl DataCoordinator {
         let concerned = manifest.segments.iter().any(|entry| excluded.contains(&entry.id));
         excluded.extend(self.compactions.taken());
         let (collection, manifest) = (&*collection, &*manifest);
-        let scene = Scene { collection, manifest, options, now_ms, excluded: &excluded };
+        let waiting_bytes = self.retired.bytes();
+        let excluded = &excluded;
+        let scene = Scene { collection, manifest, options, now_ms, excluded, waiting_bytes };
         let retry_ms = retry.filter(|_| concerned).map(|retry| now_ms + policy::millis(retry) + 1);
         Some(match (policy::next(scene), retry_ms) {
             (Next::At(at), Some(retry)) => Next::At(at.min(retry)),
@@ -143,7 +145,7 @@ impl DataCoordinator {
         let now_ms = options.clock.now_ms().max(least_ms);
         let (collection, manifest) = (&*collection, &*manifest);
         let excluded = &HashSet::new();
-        let scene = Scene { collection, manifest, options, now_ms, excluded };
+        let scene = Scene { collection, manifest, options, now_ms, excluded, waiting_bytes: 0 };
         Ok(policy::manual(scene, request))
     }
 

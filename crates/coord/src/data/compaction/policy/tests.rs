@@ -83,7 +83,14 @@ fn manifest(segments: Vec<SegmentEntry>) -> Manifest {
 fn decide(collection: &Collection, segments: Vec<SegmentEntry>, now_ms: u64) -> Next {
     let (options, excluded) = (CompactionOptions::default(), HashSet::new());
     let manifest = &manifest(segments);
-    next(Scene { collection, manifest, options: &options, now_ms, excluded: &excluded })
+    next(Scene {
+        collection,
+        manifest,
+        options: &options,
+        now_ms,
+        excluded: &excluded,
+        waiting_bytes: 0,
+    })
 }
 
 fn plain(segments: Vec<SegmentEntry>) -> Next {
@@ -113,7 +120,9 @@ fn pass(collection: &Collection, segments: Vec<SegmentEntry>, kind: CompactionKi
         segments: Vec::new(),
     };
     let options = &options;
-    manual(Scene { collection, manifest, options, now_ms: NOW_MS, excluded: &excluded }, &request)
+    let excluded = &excluded;
+    let scene = Scene { collection, manifest, options, now_ms: NOW_MS, excluded, waiting_bytes: 0 };
+    manual(scene, &request)
 }
 
 fn inputs(plans: &[Plan]) -> Vec<Vec<i64>> {
@@ -126,6 +135,26 @@ fn a_fifth_of_dead_rows_is_worth_a_rewrite_and_less_is_not() {
     assert_eq!(plain(vec![dead(segment(1, 600), 199, old)]), Next::Nothing);
     let segments = vec![dead(segment(1, 600), 200, old), segment(2, 600)];
     assert_eq!(rewritten(plain(segments)), (vec![1], SegmentLevel::L1));
+}
+
+#[test]
+fn what_waits_for_removal_holds_rewrites_back_until_a_backlog_forms() {
+    let (options, collection) = (CompactionOptions::default(), collection(&[], false));
+    let decided = |dead_rows, waiting_mib| {
+        let manifest = &manifest(vec![dead(segment(1, 500), dead_rows, 61_000), segment(2, 500)]);
+        next(Scene {
+            collection: &collection,
+            manifest,
+            options: &options,
+            now_ms: NOW_MS,
+            excluded: &HashSet::new(),
+            waiting_bytes: waiting_mib * MIB,
+        })
+    };
+    assert_eq!(rewritten(decided(400, 99)).0, [1]);
+    assert_eq!(decided(400, 100), Next::At(NOW_MS + 7501), "it is looked at again");
+    assert_eq!(rewritten(decided(500, 100)).0, [1], "a quarter of all is dead");
+    assert_eq!(decided(100, 100), Next::Nothing);
 }
 
 #[test]
@@ -184,7 +213,7 @@ fn eight_segments_of_about_one_size_are_merged_with_smaller_ones() {
 fn what_waits_too_long_or_costs_little_is_done_however_busy_others_are() {
     let pressing = |segments| match plain(segments) {
         Next::Do(plan) => plan.is_pressing,
-        other => panic!("no plan: {other:?}"),
+        none @ (Next::At(_) | Next::Nothing) => panic!("no plan: {none:?}"),
     };
     assert!(!pressing((0..32).map(|id| segment(id, 1)).collect()));
     assert!(pressing((0..33).map(|id| segment(id, 1)).collect()), "a backlog of small segments");
@@ -256,6 +285,7 @@ fn a_segment_that_must_not_be_touched_is_left_out() {
         options: &options,
         now_ms: NOW_MS,
         excluded: &excluded,
+        waiting_bytes: 0,
     };
     assert_eq!(rewritten(next(scene)).0, [1, 2, 4, 5, 6, 7, 8, 9]);
 }
