@@ -1,6 +1,7 @@
 //! The worker, unasked: whatever is written, what is kept stays in bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::AsArray;
@@ -95,6 +96,48 @@ async fn a_compaction_by_hand_outlives_a_crash_and_whoever_waits_for_it_sees_its
     let after = world.coord.compaction_job(asked.id).await.unwrap();
     assert_eq!(after, done, "how it went is known after another crash");
     assert_eq!(world.count().await, 299);
+}
+
+#[tokio::test]
+async fn outputs_that_could_not_take_their_place_leave_no_file() {
+    let home = Home::new();
+    let clock = Clock::manual_at(clock::now_ms() + 1000);
+    let world = home.start(CompactionOptions { clock: clock.clone(), ..by_hand() }).await;
+    three_segments(&world).await;
+    world.flush().await;
+    world.gate.refuses.store(true, Ordering::Relaxed);
+    let asked = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+    let job = loop {
+        clock.advance(Duration::from_secs(1));
+        clock::sleep(Duration::from_millis(5)).await;
+        let job = world.coord.compaction_job(asked.id).await.unwrap();
+        if job.is_done() {
+            break job;
+        }
+    };
+    assert_eq!(job.count(CompactionPlanState::Failed), 1);
+    let manifest = world.manifest().await;
+    let named: BTreeSet<String> = manifest.files().map(|file| file.path.clone()).collect();
+    assert_eq!(home.files().await.into_iter().collect::<BTreeSet<_>>(), named);
+    assert_eq!(world.coord.data_stats().unnamed_bytes, 0);
+    assert_eq!(world.count().await, 299);
+}
+
+#[tokio::test]
+async fn space_amplification_counts_what_waits_for_removal() {
+    let home = Home::new();
+    let world = home.start(by_hand()).await;
+    assert!((world.coord.data_stats().space_amplification() - 1.0).abs() < 1e-9);
+    three_segments(&world).await;
+    world.flush().await;
+    let before = world.coord.data_stats();
+    let on_disk = |files: &[u64]| files.iter().sum::<u64>();
+    assert_eq!(before.bytes, on_disk(&home.sizes().await));
+    world.compact_by_hand(CompactionKind::Merge).await;
+    let after = world.coord.data_stats();
+    assert_eq!(after.retired_bytes, before.bytes);
+    assert_eq!(after.bytes + after.retired_bytes, on_disk(&home.sizes().await));
+    assert!(after.space_amplification() > 1.5, "{after:?}");
 }
 
 #[tokio::test]
