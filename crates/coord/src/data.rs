@@ -62,17 +62,31 @@ pub struct DataStats {
     pub deleted_rows: u64,
     /// Bytes of all files that manifests name.
     pub bytes: u64,
-    /// Bytes of those files that live rows take: `bytes + retired_bytes` over this is the space
-    /// amplification.
+    /// Bytes of those files that live rows take.
     pub live_bytes: u64,
     /// Bytes of files that no manifest names any more, and that stay for a grace.
     pub retired_bytes: u64,
+    /// Bytes of segments that compactions under way have written, and no manifest names yet.
+    pub unnamed_bytes: u64,
     /// Index builds that wait or run.
     pub pending_builds: u64,
     /// Compactions done.
     pub compactions: u64,
     /// Compactions that failed; most are tried again.
     pub failed_compactions: u64,
+}
+
+impl DataStats {
+    /// How many bytes lie on disk for each byte that live rows take, files that wait for removal and
+    /// those of compactions under way included; 1 where there is nothing.
+    #[expect(clippy::cast_precision_loss, reason = "a ratio")]
+    pub fn space_amplification(&self) -> f64 {
+        let on_disk = self.bytes + self.retired_bytes + self.unnamed_bytes;
+        match (on_disk, self.live_bytes) {
+            (0, _) => 1.0,
+            (on_disk, live) => on_disk as f64 / live.max(1) as f64,
+        }
+    }
 }
 
 pub(crate) struct DataCoordinator {
@@ -87,6 +101,8 @@ pub(crate) struct DataCoordinator {
     sorted: Sorted,
     /// Commits, one after another.
     decisions: Serial,
+    /// Records of compactions asked for by hand, one after another.
+    job_records: Serial,
 }
 
 impl DataCoordinator {
@@ -128,9 +144,11 @@ impl DataCoordinator {
             retired: Retired::default(),
             sorted: Sorted::default(),
             decisions: Serial::new("data-coord"),
+            job_records: Serial::new("compaction-jobs"),
         });
         data.purge_dropped_partitions().await?;
         data.sweep().await;
+        data.restore_jobs().await;
         Ok(data)
     }
 
@@ -228,6 +246,7 @@ impl DataCoordinator {
         let removed = commit.removed.clone();
         let files: Vec<FileMeta> =
             commit.added.iter().flat_map(SegmentEntry::files).cloned().collect();
+        self.compactions.commit_begins(commit.added.iter().map(|entry| entry.id));
         let data = self.clone();
         let (reply, left) = oneshot::channel();
         let manifest = self
@@ -440,6 +459,7 @@ impl DataCoordinator {
             stats.bytes += manifest.files().map(|file| file.bytes).sum::<u64>();
         }
         stats.retired_bytes = self.retired.bytes();
+        stats.unnamed_bytes = self.compactions.unnamed_bytes();
         stats.pending_builds = self.builds.pending() as u64;
         (stats.compactions, stats.failed_compactions) = self.compactions.counts();
         stats

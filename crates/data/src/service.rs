@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use milvus_base::retry::Backoff;
-use milvus_base::{Clock, CpuPool, Governor, MemoryLimitExceeded, Priority, Purpose, Reservation};
+use milvus_base::{
+    Clock, CpuPool, Governor, MemoryLimitExceeded, Priority, Purpose, Reservation, task,
+};
 use milvus_format::{IndexEntry, path};
 use milvus_roles::{BuildIndex, CompactSegments, Compacted, DataNode};
 use milvus_storage::ObjectStore;
 use milvus_types::Result;
 use milvus_types::error::OrFailure;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::build::{self, Plan};
 use crate::compact;
@@ -40,14 +42,14 @@ pub struct DataOptions {
 }
 
 impl Default for DataOptions {
-    /// All cores but one where there are more than two, one build and one compaction at a time, and
-    /// some ten minutes of waiting for memory.
+    /// All cores but one where there are more than two, one build at a time, a compaction for every
+    /// four cores, and some ten minutes of waiting for memory.
     fn default() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             build_threads: if cores > 2 { cores - 1 } else { cores },
             concurrent_builds: 1,
-            concurrent_compactions: 1,
+            concurrent_compactions: (cores / 4).clamp(1, 4),
             memory_wait: Backoff {
                 first: Duration::from_millis(100),
                 max: Duration::from_secs(10),
@@ -149,18 +151,28 @@ impl DataService {
         let cancelled = CancelOnDrop::default();
         let (store, task, flag) = (Arc::clone(&self.store), Arc::new(task), cancelled.0.clone());
         let job = self.compact_threads.run(Priority::Build, {
-            let task = Arc::clone(&task);
+            let (store, task) = (Arc::clone(&store), Arc::clone(&task));
             move || {
                 // Held until the thread is done, which is later than the caller's end if that cancels.
                 let _memory = memory;
                 compact::run(&task, bytes, &*store, Cancel(&flag))
             }
         });
-        let compacted = job.await.map_err(CompactError::from).flatten();
-        if compacted.is_err() {
-            self.remove_outputs(&task).await;
-        }
-        let compacted = compacted?;
+        let (reply, compacted) = oneshot::channel();
+        // Lives as long as the thread writes: whoever cancels has gone before it stops.
+        task::spawn("compaction-outputs", {
+            let task = Arc::clone(&task);
+            async move {
+                let compacted = job.await.map_err(CompactError::from).flatten();
+                if compacted.is_err() {
+                    remove_outputs(&*store, &task).await;
+                    let _ = reply.send(compacted);
+                } else if reply.send(compacted).is_err() {
+                    remove_outputs(&*store, &task).await;
+                }
+            }
+        });
+        let compacted = compacted.await.map_err(|_| CompactError::Stopped)??;
         let seconds = (self.clock.monotonic().saturating_sub(started)).as_secs_f64();
         let live: u64 = compacted.outputs.iter().map(|segment| segment.rows).sum();
         let outputs = compacted.outputs.len();
@@ -170,28 +182,28 @@ impl DataService {
         Ok(compacted)
     }
 
-    /// Removes what a failed compaction has written: where the disk is full, it should not stay so.
-    /// Their names were never used before, so nothing else is there; what cannot be removed is
-    /// named by nothing and goes later.
-    async fn remove_outputs(&self, task: &CompactSegments) {
-        let Some(partition) = task.inputs.first().map(|segment| segment.partition_id) else {
-            return;
-        };
-        for id in &task.output_ids {
-            let prefix = path::segment(task.collection.id, partition, *id);
-            for object in self.store.list(&prefix).await.unwrap_or_default() {
-                if let Err(error) = self.store.delete(&object.path).await {
-                    tracing::warn!(path = object.path, %error, "cannot remove a file");
-                }
-            }
-        }
-    }
-
     /// Takes `bytes` from the governor, waiting for room for as long as the options say.
     async fn reserve(&self, bytes: u64) -> Result<Reservation, MemoryLimitExceeded> {
         let fits_some_day = |error: &MemoryLimitExceeded| bytes <= error.limit_bytes;
         let attempt = || async { self.governor.try_reserve(Purpose::Build, bytes) };
         self.options.memory_wait.retry(&self.clock, fits_some_day, attempt).await
+    }
+}
+
+/// Removes what a compaction has written that failed or that nobody waits for: where the disk is full,
+/// it should not stay so. Their names were never used before, so nothing else is there; what cannot be
+/// removed is named by nothing and goes later.
+async fn remove_outputs(store: &dyn ObjectStore, task: &CompactSegments) {
+    let Some(partition) = task.inputs.first().map(|segment| segment.partition_id) else {
+        return;
+    };
+    for id in &task.output_ids {
+        let prefix = path::segment(task.collection.id, partition, *id);
+        for object in store.list(&prefix).await.unwrap_or_default() {
+            if let Err(error) = store.delete(&object.path).await {
+                tracing::warn!(path = object.path, %error, "cannot remove a file");
+            }
+        }
     }
 }
 

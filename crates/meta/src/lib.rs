@@ -19,8 +19,8 @@ pub mod kv;
 
 pub use catalogue::{Catalogue, CatalogueTransaction, FIRST_ID, Stored};
 pub use entry::{
-    AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, LoadEntry, LoadType,
-    ManifestEntry, PlacementEntry,
+    AliasEntry, AskedCompaction, CollectionEntry, CollectionState, CompactionEntry, CompactionPart,
+    CompactionPartState, DatabaseEntry, Entry, LoadEntry, LoadType, ManifestEntry, PlacementEntry,
 };
 pub use error::{CommitError, Conflict, LoadError, OpenError, Undecodable};
 pub use kv::{Compare, EmbeddedKv, Kv, KvError, MemoryKv, Op, Transaction};

@@ -3,10 +3,12 @@
 //! What is to be done follows from a manifest and the time alone ([`policy`]), so nothing of it is
 //! persisted: a restart finds the same work again. A commit wakes the worker ([`worker`]); a
 //! collection that only time changes (rows expire, deletes get old enough to be purged) sets one
-//! timer. An idle collection costs nothing. Compactions asked for by hand are [`jobs`] and go first.
+//! timer. An idle collection costs nothing. Compactions asked for by hand are [`jobs`]: they go first,
+//! and are in the catalogue.
 //!
-//! One plan is worked on at a time ([`run`]): the data node writes new segments, their indexes are
-//! built, then the shard's owner puts them in the place of the old ones.
+//! A few plans are worked on at a time ([`run`]): the data node writes new segments, their indexes are
+//! built, then the shard's owner puts them in the place of the old ones. What writers need more waits
+//! ([`throttle`]).
 //!
 //! Not here: writing segments (`data`), the switch itself (`streaming`), removing files
 //! ([`super::garbage`]).
@@ -15,17 +17,21 @@ mod fold;
 mod jobs;
 mod policy;
 mod run;
+mod throttle;
 mod worker;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZero;
 use std::time::Duration;
 
 use milvus_base::{Clock, Shutdown};
+use milvus_format::manifest::SegmentEntry;
 use milvus_types::{CollectionId, PartitionId, SegmentId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use self::jobs::Jobs;
+use self::throttle::Load;
 
 /// When and how segments are compacted.
 #[derive(Clone, Debug)]
@@ -41,6 +47,9 @@ pub struct CompactionOptions {
     pub min_merge: usize,
     /// A segment with more delete files has them merged.
     pub max_delete_files: usize,
+    /// Plans worked on at the same time. The data node writes fewer: while indexes of one are built, it
+    /// writes another.
+    pub max_running: usize,
     /// How long a dead row stays, so that reads of older snapshots (iterators, searches that fetch
     /// later) still find it. Rows that died more recently are carried over.
     pub retention: Duration,
@@ -61,12 +70,14 @@ impl Default for CompactionOptions {
     /// A minute of retention: longer than any search takes. Five seconds by hand: longer than a
     /// search that has found its rows waits to fetch their fields.
     fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             is_automatic: true,
             max_segment_bytes: 1 << 30,
             min_dead_ratio: 0.2,
-            min_merge: 4,
+            min_merge: 8,
             max_delete_files: 16,
+            max_running: (cores / 4).clamp(1, 4) + 1,
             retention: Duration::from_secs(60),
             manual_retention: Duration::from_secs(5),
             file_grace: Duration::from_secs(30),
@@ -93,7 +104,11 @@ struct State {
     /// Inputs of plans that failed.
     failing: HashMap<SegmentId, Failing>,
     jobs: Jobs,
-    running: Option<Running>,
+    /// Plans under way, by the number they were begun under.
+    running: BTreeMap<u64, Running>,
+    last_number: u64,
+    /// New segments of plans under way.
+    outputs: BTreeMap<SegmentId, Output>,
     /// The collection of the last plan: the next one's turn is first.
     last: Option<CollectionId>,
     load: Load,
@@ -107,23 +122,22 @@ struct Failing {
     until: Duration,
 }
 
-#[derive(Clone)]
+/// A segment that a plan has written.
+#[derive(Default)]
+struct Output {
+    bytes: u64,
+    /// Whether a commit may have brought it into a manifest.
+    was_tried: bool,
+}
+
 struct Running {
     collection: CollectionId,
     partition: PartitionId,
+    inputs: Vec<SegmentId>,
+    /// By hand.
+    is_asked: bool,
     /// Stops the work where it may.
     cancel: Shutdown,
-}
-
-/// How busy writers are, and what follows for compaction.
-#[derive(Default)]
-struct Load {
-    /// When bytes were last counted, and how many there were.
-    counted: Option<(Duration, u64)>,
-    /// Since when a plan is held back.
-    held_since: Option<Duration>,
-    /// No plan begins before this.
-    rest_until: Duration,
 }
 
 impl Compactions {
@@ -143,15 +157,44 @@ impl Compactions {
         let mut state = self.state.lock();
         state.dirty.remove(&id);
         state.timers.remove(&id);
-        state.cancel(id);
+        state.cancel(|running| running.collection == id);
     }
 
-    /// A partition is gone: a plan of it may be under way.
+    /// A partition is gone: plans of it may be under way.
     pub(super) fn forget_partition(&self, id: CollectionId, partition: PartitionId) {
-        let state = self.state.lock();
-        if state.running.as_ref().is_some_and(|running| running.partition == partition) {
-            state.cancel(id);
+        let is_of_it =
+            |running: &Running| running.collection == id && running.partition == partition;
+        self.state.lock().cancel(is_of_it);
+    }
+
+    /// Segments were written that nothing names yet.
+    fn note_outputs(&self, outputs: &[SegmentEntry]) {
+        let mut state = self.state.lock();
+        for output in outputs {
+            let bytes = output.files().map(|file| file.bytes).sum();
+            state.outputs.entry(output.id).or_default().bytes = bytes;
         }
+    }
+
+    /// Segments are about to be committed: whatever becomes of that, a manifest may name them.
+    pub(super) fn commit_begins(&self, added: impl Iterator<Item = SegmentId>) {
+        let mut state = self.state.lock();
+        for output in added {
+            state.outputs.entry(output).or_default().was_tried = true;
+        }
+    }
+
+    /// A plan has ended; whether a commit of one of its outputs was tried.
+    fn forget_outputs(&self, outputs: &[SegmentId]) -> bool {
+        let mut state = self.state.lock();
+        let forgotten = outputs.iter().filter_map(|output| state.outputs.remove(output));
+        // All of them: each is forgotten.
+        forgotten.filter(|output| output.was_tried).count() > 0
+    }
+
+    /// Bytes of segments that plans under way have written.
+    pub(super) fn unnamed_bytes(&self) -> u64 {
+        self.state.lock().outputs.values().map(|output| output.bytes).sum()
     }
 
     /// How many plans were completed, and how many tries failed.
@@ -162,8 +205,8 @@ impl Compactions {
 }
 
 impl State {
-    fn cancel(&self, id: CollectionId) {
-        if let Some(running) = self.running.as_ref().filter(|running| running.collection == id) {
+    fn cancel(&self, is_meant: impl Fn(&Running) -> bool) {
+        for running in self.running.values().filter(|running| is_meant(running)) {
             running.cancel.trigger();
         }
     }

@@ -183,3 +183,44 @@ async fn dropping_the_future_stops_the_thread_and_gives_its_memory_back() {
     (0..3).for_each(|_| go_on.send(()).unwrap());
     assert_eq!(next.await.unwrap().unwrap().outputs.len(), 1);
 }
+
+#[tokio::test]
+async fn a_compaction_that_nobody_waits_for_any_more_leaves_no_file() {
+    let world = world().await;
+    let before = world.store.list("").await.unwrap();
+    let task = CompactSegments {
+        output_ids: vec![SegmentId(100), SegmentId(101)],
+        target_bytes: 1,
+        ..world.task()
+    };
+    let (reached, is_reached) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    let may_go_on = Mutex::new(may_go_on);
+    let on_writer = move |path: &str| {
+        // The first output is there.
+        if path.contains("/101/") {
+            reached.send(()).unwrap();
+            may_go_on.lock().unwrap().recv().unwrap();
+        }
+        Ok(())
+    };
+    let inner = Arc::clone(&world.store);
+    let store = Arc::new(Hooked { inner, on_writer: Box::new(on_writer) });
+    let (service, _) = world.service_over(store, 1 << 30);
+    let compacting =
+        milvus_base::task::spawn("compaction", async move { service.compact(task).await });
+    while is_reached.try_recv().is_err() {
+        tokio::task::yield_now().await;
+    }
+    assert!(world.store.list("").await.unwrap().len() > before.len());
+    compacting.abort();
+    assert!(compacting.await.unwrap_err().is_cancelled());
+    go_on.send(()).unwrap();
+    for _ in 0..1000 {
+        if world.store.list("").await.unwrap() == before {
+            return;
+        }
+        milvus_base::clock::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("files stay: {:?}", world.store.list("").await.unwrap());
+}

@@ -9,11 +9,13 @@
 //! | `index/{collection}/{index}` | `milvus_types::IndexMeta` |
 //! | `load/{collection}` | [`LoadEntry`]: present while loaded or loading |
 //! | `manifest/{collection}` | [`ManifestEntry`]: the current version of the manifest |
+//! | `compaction/{id}` | [`CompactionEntry`]: asked for by hand, kept a while after it has ended |
 //! | `tso` | [`TsoEntry`]: no timestamp above it was handed out |
 //! | `id` | [`IdEntry`]: no id from it on was handed out |
 
 mod alias;
 mod collection;
+mod compaction;
 mod counter;
 mod database;
 mod format;
@@ -28,6 +30,7 @@ use bytes::Bytes;
 
 pub use alias::AliasEntry;
 pub use collection::{CollectionEntry, CollectionState};
+pub use compaction::{AskedCompaction, CompactionEntry, CompactionPart, CompactionPartState};
 pub use counter::{IdEntry, TsoEntry};
 pub use database::DatabaseEntry;
 pub use format::FormatEntry;

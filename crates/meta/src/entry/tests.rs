@@ -5,8 +5,8 @@ use std::path::Path;
 
 use milvus_types::{
     Collection, CollectionId, CollectionSchema, ConsistencyLevel, DataType, DatabaseId, FieldId,
-    FieldSchema, IndexId, IndexMeta, KeyValue, Partition, PartitionId, StructField, Timestamp,
-    VChannel, Value,
+    FieldSchema, IndexId, IndexMeta, KeyValue, Partition, PartitionId, SegmentId, StructField,
+    Timestamp, VChannel, Value,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -87,6 +87,29 @@ fn load() -> LoadEntry {
     }
 }
 
+fn compaction() -> CompactionEntry {
+    let part = |sources: [i64; 2], targets: &[i64], state| CompactionPart {
+        sources: sources.map(SegmentId).to_vec(),
+        targets: targets.iter().copied().map(SegmentId).collect(),
+        state,
+    };
+    CompactionEntry {
+        id: 11,
+        collection_id: CollectionId(7),
+        asked: AskedCompaction::Force { target_mib: 2048 },
+        partition_id: Some(PartitionId(8)),
+        vchannel: Some(VChannel::new("by-dev-rootcoord-dml_0", CollectionId(7), 0)),
+        segments: vec![SegmentId(20), SegmentId(21)],
+        ready_ms: 1_700_000_000_000,
+        ended_ms: Some(1_700_000_005_000),
+        parts: vec![
+            part([20, 21], &[30], CompactionPartState::Completed),
+            part([22, 23], &[], CompactionPartState::Failed),
+            part([24, 25], &[], CompactionPartState::Executing),
+        ],
+    }
+}
+
 fn database() -> DatabaseEntry {
     DatabaseEntry {
         id: DatabaseId(2),
@@ -141,6 +164,7 @@ fn keys_and_bytes_of_version_1_are_what_they_were() {
         next_start: "2b".repeat(16),
     };
     is_golden("placement", "milvus/v1/placement", &placement);
+    is_golden("compaction", "milvus/v1/compaction/11", &compaction());
 }
 
 #[test]
@@ -263,6 +287,16 @@ proptest! {
             replica_number,
             load_fields: fields.into_iter().map(FieldId).collect(),
         });
+        reads_back(&CompactionEntry {
+            id: a,
+            collection_id: CollectionId(b),
+            asked: if whole { AskedCompaction::Merge } else { AskedCompaction::Clustering },
+            partition_id: whole.then_some(PartitionId(c)),
+            vchannel: whole.then(|| VChannel::from_name("c_1v0")),
+            ready_ms: version,
+            ended_ms: whole.then_some(ts),
+            ..compaction()
+        });
         reads_back(&ManifestEntry { collection_id: CollectionId(a), version });
         reads_back(&TsoEntry { high_water: Timestamp(ts) });
         reads_back(&IdEntry { next: a & i64::MAX });
@@ -292,5 +326,6 @@ proptest! {
         let _ = CollectionEntry::decode("key", &sealed);
         let _ = IndexMeta::decode("key", &sealed);
         let _ = LoadEntry::decode("key", &sealed);
+        let _ = CompactionEntry::decode("key", &sealed);
     }
 }

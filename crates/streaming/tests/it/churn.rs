@@ -1,6 +1,7 @@
 //! The worker, unasked: whatever is written, what is kept stays in bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arrow::array::AsArray;
@@ -9,8 +10,8 @@ use milvus_base::{Clock, clock};
 use milvus_coord::CompactionOptions;
 use milvus_format::manifest::SegmentLevel;
 use milvus_roles::{
-    CollectionChange, CompactionKind, DataCoord, FetchRequest, PropertyChange, RootCoord,
-    RowLocation, Streaming,
+    CollectionChange, CompactionJob, CompactionKind, CompactionPlanState, DataCoord, FetchRequest,
+    PropertyChange, RootCoord, RowLocation, Streaming,
 };
 use milvus_types::KeyValue;
 
@@ -39,6 +40,119 @@ async fn settled(world: &World) {
         }
         seen = now;
     }
+}
+
+async fn ended(world: &World, id: i64) -> CompactionJob {
+    loop {
+        let job = world.coord.compaction_job(id).await.unwrap();
+        if job.is_done() {
+            return job;
+        }
+        clock::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Three segments, and a delete.
+async fn three_segments(world: &World) {
+    for part in 0..3 {
+        let rows: Vec<_> = (0..100).map(|n| (part * 100 + n, n)).collect();
+        world.upsert(&rows).await;
+        world.flush().await;
+    }
+    world.delete(&[7]).await;
+}
+
+#[tokio::test]
+async fn a_compaction_by_hand_outlives_a_crash_and_whoever_waits_for_it_sees_its_end() {
+    let home = Home::new();
+    // Its deletes are not old enough before the crash.
+    let patient = CompactionOptions { manual_retention: Duration::from_secs(3600), ..by_hand() };
+    let world = home.start(patient).await;
+    three_segments(&world).await;
+    let asked = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+    let before = world.coord.compaction_job(asked.id).await.unwrap();
+    assert!(!before.is_done() && before.plans.len() == 1);
+    world.crash().await;
+    let clock = Clock::manual_at(clock::now_ms());
+    let world = home.start(CompactionOptions { clock: clock.clone(), ..by_hand() }).await;
+    assert_eq!(world.coord.compaction_job(asked.id).await.unwrap(), before, "known, and waiting");
+    assert_eq!(world.manifest().await.segments.len(), 3);
+    // More than what the policy waits for: it may look at the time between.
+    let done = loop {
+        clock.advance(Duration::from_secs(3600));
+        clock::sleep(Duration::from_millis(5)).await;
+        let job = world.coord.compaction_job(asked.id).await.unwrap();
+        if job.is_done() {
+            break job;
+        }
+    };
+    let manifest = world.manifest().await;
+    assert_eq!(manifest.segments.len(), 1);
+    assert_eq!(done.count(CompactionPlanState::Completed), 1);
+    assert_eq!(done.plans[0].targets, [manifest.segments[0].id]);
+    assert_eq!(manifest.segments[0].rows, 299, "what it was asked to purge is purged");
+    world.crash().await;
+    let world = home.start(by_hand()).await;
+    let after = world.coord.compaction_job(asked.id).await.unwrap();
+    assert_eq!(after, done, "how it went is known after another crash");
+    assert_eq!(world.count().await, 299);
+}
+
+#[tokio::test]
+async fn outputs_that_could_not_take_their_place_leave_no_file() {
+    let home = Home::new();
+    let clock = Clock::manual_at(clock::now_ms() + 1000);
+    let world = home.start(CompactionOptions { clock: clock.clone(), ..by_hand() }).await;
+    three_segments(&world).await;
+    world.flush().await;
+    world.gate.refuses.store(true, Ordering::Relaxed);
+    let asked = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+    let job = loop {
+        clock.advance(Duration::from_secs(1));
+        clock::sleep(Duration::from_millis(5)).await;
+        let job = world.coord.compaction_job(asked.id).await.unwrap();
+        if job.is_done() {
+            break job;
+        }
+    };
+    assert_eq!(job.count(CompactionPlanState::Failed), 1);
+    let manifest = world.manifest().await;
+    let named: BTreeSet<String> = manifest.files().map(|file| file.path.clone()).collect();
+    assert_eq!(home.files().await.into_iter().collect::<BTreeSet<_>>(), named);
+    assert_eq!(world.coord.data_stats().unnamed_bytes, 0);
+    assert_eq!(world.count().await, 299);
+}
+
+#[tokio::test]
+async fn space_amplification_counts_what_waits_for_removal() {
+    let home = Home::new();
+    let world = home.start(by_hand()).await;
+    assert!((world.coord.data_stats().space_amplification() - 1.0).abs() < 1e-9);
+    three_segments(&world).await;
+    world.flush().await;
+    let before = world.coord.data_stats();
+    let on_disk = |files: &[u64]| files.iter().sum::<u64>();
+    assert_eq!(before.bytes, on_disk(&home.sizes().await));
+    world.compact_by_hand(CompactionKind::Merge).await;
+    let after = world.coord.data_stats();
+    assert_eq!(after.retired_bytes, before.bytes);
+    assert_eq!(after.bytes + after.retired_bytes, on_disk(&home.sizes().await));
+    assert!(after.space_amplification() > 1.5, "{after:?}");
+}
+
+#[tokio::test]
+async fn a_job_of_a_collection_dropped_before_a_crash_ends() {
+    let home = Home::new();
+    let patient = CompactionOptions { manual_retention: Duration::from_secs(3600), ..by_hand() };
+    let world = home.start(patient).await;
+    three_segments(&world).await;
+    let asked = world.coord.compact(world.asked(CompactionKind::Merge)).await.unwrap();
+    world.coord.drop_collection("default", "c").await.unwrap();
+    world.crash().await;
+    let clock = Clock::manual_at(clock::now_ms() + 7_200_000);
+    let world = home.start(CompactionOptions { clock, ..by_hand() }).await;
+    let ended = ended(&world, asked.id).await;
+    assert_eq!(ended.count(CompactionPlanState::Failed), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -229,9 +343,9 @@ async fn what_is_dropped_while_it_is_compacted_leaves_nothing() {
             }
         }
         world.coord.drop_collection("default", "c").await.unwrap();
-        while !world.coord.compaction_job(compacted.id).await.unwrap().is_done() {
-            clock::sleep(Duration::from_millis(5)).await;
-        }
+        let ended = ended(&world, compacted.id).await;
+        assert_eq!(ended.count(CompactionPlanState::Failed), 0, "it ends quietly");
+        assert_eq!(world.coord.data_stats().failed_compactions, 0);
         while !home.files().await.is_empty() {
             clock::sleep(Duration::from_millis(5)).await;
         }

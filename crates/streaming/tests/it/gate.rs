@@ -1,6 +1,7 @@
 //! A query node that can be held at a moment, while something else happens.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
@@ -8,7 +9,7 @@ use milvus_expr::Plan;
 use milvus_query::QueryService;
 use milvus_roles::{LoadSegment, QueryNode, SegmentDeletes, SegmentHits};
 use milvus_segment::{Expiry, SearchSpec, Selection};
-use milvus_types::{Collection, PrimaryKeys, Result, SegmentId, Timestamp};
+use milvus_types::{Collection, Failure, PrimaryKeys, Result, SegmentId, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -36,11 +37,13 @@ pub(crate) struct Hold {
 pub(crate) struct Gate {
     pub(crate) service: Arc<QueryService>,
     stop: Mutex<Option<Stop>>,
+    /// Whether it loads nothing.
+    pub(crate) refuses: AtomicBool,
 }
 
 impl Gate {
     pub(crate) fn new(service: Arc<QueryService>) -> Self {
-        Self { service, stop: Mutex::default() }
+        Self { service, stop: Mutex::default(), refuses: AtomicBool::new(false) }
     }
 
     /// The next one to come to `at` waits there.
@@ -62,6 +65,9 @@ impl Gate {
 #[async_trait]
 impl QueryNode for Gate {
     async fn load_segment(&self, request: LoadSegment) -> Result<()> {
+        if self.refuses.load(Ordering::Relaxed) {
+            return Err(Failure::internal("planned"));
+        }
         self.service.load_segment(request).await?;
         self.pass(Moment::Loaded).await;
         Ok(())

@@ -130,6 +130,12 @@ impl Home {
         World { coord, streaming, query, gate, node, id: collection.id }
     }
 
+    /// The sizes of all files of segments, in bytes.
+    pub(crate) async fn sizes(&self) -> Vec<u64> {
+        let listed = self.store.list("segments/").await.unwrap();
+        listed.into_iter().map(|object| object.size).collect()
+    }
+
     /// The paths of all files of segments.
     pub(crate) async fn files(&self) -> Vec<String> {
         let listed = self.store.list("segments/").await.unwrap();

@@ -6,25 +6,40 @@
 //! 2. segments of which a fifth or more is dead or expired are written anew, several as one where
 //!    they fit: space amplification stays bounded;
 //! 3. many delete files of a segment become one or two, without touching its columns;
-//! 4. four or more small segments of about one size become one, with all smaller ones. Sizes are
-//!    apart by a factor of four, so a row is merged about `log4(full / flushed)` times.
+//! 4. eight or more small segments of about one size become one ([`sizes`]).
 //!
 //! Rows dead for less than the retention count as alive here: to write them anew would free nothing.
-//! When that or an expiry is all that is waited for, [`next`] says until when.
+//! When that or an expiry is all that is waited for, [`next`] says until when. What it costs and what
+//! it leaves is simulated in `policy/tests/simulation.rs`.
+//!
+//! Elsewhere: what is asked for by hand ([`by_hand`]), when rows expire ([`life`]).
+
+mod by_hand;
+mod life;
+mod sizes;
 
 use std::collections::{BTreeMap, HashSet};
 
 use milvus_format::manifest::{Manifest, SegmentEntry, SegmentLevel};
+use milvus_roles::RowOrder;
 use milvus_roles::expiry::{ttl_field, ttl_ms};
-use milvus_roles::{CompactCollection, CompactionKind, RowOrder};
-use milvus_types::{Collection, FieldId, PartitionId, SegmentId, VChannel, ValueRange};
+use milvus_types::{Collection, FieldId, PartitionId, SegmentId, VChannel};
 
+pub(super) use self::by_hand::{Pass, manual, manual_ready_ms};
+use self::life::{LifeSpan, by_field};
+pub(super) use self::sizes::live_bytes;
+use self::sizes::{bytes, part, share};
 use super::CompactionOptions;
 
-/// The smallest size that is told from smaller ones.
-const SMALLEST_TIER_BYTES: u64 = 64 << 10;
 /// Segments of one plan: each is an open file, and a run to merge.
 const MAX_INPUTS: usize = 64;
+/// So many times as many small segments as are merged at once are a backlog.
+const BACKLOG_MERGES: usize = 4;
+/// A partition's share of a shard of which so much is dead is a backlog.
+const BACKLOG_DEAD_SHARE: f64 = 0.25;
+/// Worn segments are left as they are while so large a share of their collection waits for removal:
+/// segments of one age wear out together, and would all lie on disk twice.
+const WAITING_SHARE: f64 = 0.1;
 
 /// One compaction to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +50,8 @@ pub(super) struct Plan {
     pub(super) action: Action,
     /// Rows that were dead or had expired by this time may go; milliseconds since the epoch.
     pub(super) cutoff_ms: u64,
+    /// Whether it is done however busy others are: it costs little, or a backlog has formed.
+    pub(super) is_pressing: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +74,8 @@ pub(super) struct Scene<'a> {
     pub(super) now_ms: u64,
     /// Not to be touched now.
     pub(super) excluded: &'a HashSet<SegmentId>,
+    /// Bytes of segments that were compacted away and still lie on disk, of all collections.
+    pub(super) waiting_bytes: u64,
 }
 
 /// What [`next`] decided.
@@ -76,38 +95,20 @@ type Group<'a> = Vec<&'a SegmentEntry>;
 pub(super) fn next(scene: Scene<'_>) -> Next {
     let retention = scene.options.retention;
     let scene = Cut::new(scene, retention);
-    let mut wake_ms = u64::MAX;
-    for group in scene.groups(|_| true).into_values() {
-        for step in [Cut::gone, Cut::worn, Cut::many_files, Cut::many_small] {
-            if let Some(plan) = step(&scene, &group) {
-                return Next::Do(plan);
+    let groups: Vec<Group<'_>> = scene.groups(|_| true).into_values().collect();
+    for step in [Cut::gone, Cut::worn, Cut::many_files, Cut::many_small] {
+        for group in &groups {
+            if let Some(plan) = step(&scene, group) {
+                let is_pressing = plan.is_pressing || scene.is_backlog(group);
+                return Next::Do(Plan { is_pressing, ..plan });
             }
         }
-        let wakes = group.iter().filter_map(|entry| scene.wakes_at(entry));
-        wake_ms = wakes.fold(wake_ms, u64::min);
     }
+    let held = groups.iter().any(|group| scene.is_held(group) && scene.worn_out(group).is_some());
+    let held = held.then(|| scene.scene.now_ms + millis(scene.scene.options.file_grace) / 4 + 1);
+    let wakes = groups.iter().flatten().filter_map(|entry| scene.wakes_at(entry));
+    let wake_ms = wakes.chain(held).min().unwrap_or(u64::MAX);
     if wake_ms == u64::MAX { Next::Nothing } else { Next::At(wake_ms) }
-}
-
-/// Everything that a compaction asked for by hand is to do.
-pub(super) fn manual(scene: Scene<'_>, request: &CompactCollection) -> Vec<Plan> {
-    let retention = scene.options.manual_retention;
-    let scene = Cut::new(scene, retention);
-    let is_meant = |entry: &SegmentEntry| {
-        request.partition_id.is_none_or(|partition| partition == entry.partition_id)
-            && request.vchannel.as_ref().is_none_or(|vchannel| *vchannel == entry.vchannel)
-            && (request.segments.is_empty() || request.segments.contains(&entry.id))
-    };
-    let groups = scene.groups(is_meant).into_values();
-    groups.flat_map(|group| scene.asked(group, request.kind)).collect()
-}
-
-/// When every row that is dead now may be taken out by a compaction by hand; milliseconds since the
-/// epoch.
-pub(super) fn manual_ready_ms(manifest: &Manifest, options: &CompactionOptions) -> u64 {
-    let deletes = manifest.segments.iter().flat_map(|entry| &entry.delete_files);
-    let newest = deletes.map(|file| file.max_ts.physical_ms()).max().unwrap_or(0);
-    newest.saturating_add(millis(options.manual_retention))
 }
 
 /// A scene with what follows from a retention.
@@ -159,6 +160,7 @@ impl<'a> Cut<'a> {
             partition: first.partition_id,
             vchannel: first.vchannel.clone(),
             inputs: inputs.iter().map(|entry| entry.id).collect(),
+            is_pressing: matches!(action, Action::Drop | Action::Fold),
             action,
             cutoff_ms: self.cutoff_ms,
         })
@@ -209,12 +211,34 @@ impl<'a> Cut<'a> {
     }
 
     fn gone(&self, group: &Group<'a>) -> Option<Plan> {
-        let gone: Group<'a> = group.iter().filter(|entry| self.is_gone(entry)).copied().collect();
-        self.plan(Action::Drop, &gone)
+        let gone = group.iter().filter(|entry| self.is_gone(entry)).take(MAX_INPUTS);
+        self.plan(Action::Drop, &gone.copied().collect::<Vec<_>>())
+    }
+
+    /// Whether so much waits that to wait longer would let it grow without bounds.
+    fn is_backlog(&self, group: &Group<'a>) -> bool {
+        let waiting = self.small(group).count();
+        let bytes_of = |entry: &&SegmentEntry| bytes(entry);
+        let all: u64 = group.iter().map(bytes_of).fold(0, u64::saturating_add);
+        let purgeable =
+            |entry: &&SegmentEntry| part(bytes(entry), self.purgeable(entry), entry.rows);
+        let dead: u64 = group.iter().map(purgeable).fold(0, u64::saturating_add);
+        waiting > BACKLOG_MERGES * self.scene.options.min_merge.max(2)
+            || share(dead, all) >= BACKLOG_DEAD_SHARE
+    }
+
+    /// Whether worn segments must wait until what was compacted before is removed.
+    fn is_held(&self, group: &Group<'a>) -> bool {
+        let all: u64 = self.scene.manifest.segments.iter().map(bytes).fold(0, u64::saturating_add);
+        share(self.scene.waiting_bytes, all) >= WAITING_SHARE && !self.is_backlog(group)
+    }
+
+    fn worn(&self, group: &Group<'a>) -> Option<Plan> {
+        if self.is_held(group) { None } else { self.worn_out(group) }
     }
 
     /// The segments with the largest dead share, as many as make one full segment.
-    fn worn(&self, group: &Group<'a>) -> Option<Plan> {
+    fn worn_out(&self, group: &Group<'a>) -> Option<Plan> {
         let mut worn: Vec<(f64, &SegmentEntry)> =
             group.iter().map(|entry| (self.dead_share(entry), *entry)).collect();
         worn.retain(|(dead, _)| *dead >= self.scene.options.min_dead_ratio);
@@ -222,40 +246,19 @@ impl<'a> Cut<'a> {
         let (_, first) = worn.first()?;
         let max = self.scene.options.max_segment_bytes;
         let of_level = worn.iter().filter(|(_, entry)| entry.level == first.level);
-        let inputs = take_up_to(of_level.map(|(_, entry)| *entry), max);
-        self.plan(self.rewrite(first.level, max.max(live_bytes(first))), &inputs)
+        let inputs = self.take_up_to(of_level.map(|(_, entry)| *entry), max);
+        self.plan(self.rewrite(first.level, max.max(self.kept_bytes(first))), &inputs)
     }
 
+    /// All segments that have too many delete files, those with most first: under deletes spread
+    /// thinly every flush adds one to each.
     fn many_files(&self, group: &Group<'a>) -> Option<Plan> {
-        let most = group.iter().max_by_key(|entry| entry.delete_files.len())?;
-        if most.delete_files.len() <= self.scene.options.max_delete_files {
-            return None;
-        }
-        self.plan(Action::Fold, &[most])
-    }
-
-    /// The smallest segments, once there are enough of about one size.
-    fn many_small(&self, group: &Group<'a>) -> Option<Plan> {
-        let CompactionOptions { max_segment_bytes: max, min_merge, .. } = *self.scene.options;
-        let mut tiers: BTreeMap<u32, Group<'a>> = BTreeMap::new();
-        let is_small =
-            |entry: &&&SegmentEntry| entry.level != SegmentLevel::L2 && live_bytes(entry) < max / 2;
-        for entry in group.iter().filter(is_small) {
-            tiers.entry(tier(live_bytes(entry))).or_default().push(entry);
-        }
-        let mut smaller: Group<'a> = Vec::new();
-        for (_, mut tier) in tiers {
-            let is_full = tier.len() >= min_merge.max(2);
-            smaller.append(&mut tier);
-            if is_full {
-                let inputs = take_up_to(smaller.iter().copied(), max);
-                let bytes: u64 = inputs.iter().map(|entry| live_bytes(entry)).sum();
-                if inputs.len() >= min_merge || bytes >= max / 2 {
-                    return self.plan(self.rewrite(SegmentLevel::L1, max), &inputs);
-                }
-            }
-        }
-        None
+        let max = self.scene.options.max_delete_files;
+        let mut many: Group<'a> =
+            group.iter().filter(|entry| entry.delete_files.len() > max).copied().collect();
+        many.sort_by_key(|entry| (std::cmp::Reverse(entry.delete_files.len()), entry.id));
+        many.truncate(MAX_INPUTS);
+        self.plan(Action::Fold, &many)
     }
 
     /// When the segment will be worth compacting, if nothing but time passes.
@@ -275,152 +278,6 @@ impl<'a> Cut<'a> {
         let expires = expires.map(|at| at.saturating_add(self.retention_ms));
         expires.chain(at).filter(|at| *at > self.scene.now_ms).min()
     }
-
-    fn asked(&self, group: Group<'a>, kind: CompactionKind) -> Vec<Plan> {
-        let max = self.scene.options.max_segment_bytes;
-        match kind {
-            CompactionKind::Merge => {
-                let (l2, l1): (Group<'a>, Group<'a>) =
-                    group.into_iter().partition(|entry| entry.level == SegmentLevel::L2);
-                let l2: Group<'a> =
-                    l2.into_iter().filter(|entry| self.dead_share(entry) > 0.0).collect();
-                let mut plans = self.packed(l1, max, SegmentLevel::L1);
-                plans.extend(l2.iter().filter_map(|entry| {
-                    self.plan(self.rewrite(SegmentLevel::L2, max), std::slice::from_ref(entry))
-                }));
-                plans
-            }
-            CompactionKind::Force { target_mib } => {
-                let target = target_mib.saturating_mul(1 << 20);
-                self.packed(group, target, SegmentLevel::L1)
-            }
-            CompactionKind::Deletes => {
-                let many = group.iter().filter(|entry| entry.delete_files.len() > 1);
-                many.filter_map(|entry| self.plan(Action::Fold, std::slice::from_ref(entry)))
-                    .collect()
-            }
-            CompactionKind::Clustering => {
-                let is_done = group
-                    .iter()
-                    .all(|entry| entry.level == SegmentLevel::L2 && self.dead_share(entry) == 0.0);
-                if is_done || self.clustering_key.is_none() {
-                    return Vec::new();
-                }
-                self.plan(self.rewrite(SegmentLevel::L2, max), &group).into_iter().collect()
-            }
-        }
-    }
-
-    /// Segments put together so that each plan makes about one of `target` bytes; one alone only
-    /// where something of it goes.
-    fn packed(&self, mut group: Group<'a>, target: u64, level: SegmentLevel) -> Vec<Plan> {
-        let (gone, mut plans) = match self.gone(&group) {
-            Some(plan) => (plan.inputs.clone(), vec![plan]),
-            None => (Vec::new(), Vec::new()),
-        };
-        group.retain(|entry| !gone.contains(&entry.id));
-        group.sort_by_key(|entry| (std::cmp::Reverse(live_bytes(entry)), entry.id));
-        let mut bins: Vec<(u64, Group<'a>)> = Vec::new();
-        for entry in group {
-            let bytes = live_bytes(entry);
-            let fits = |(sum, _): &&mut (u64, Group<'a>)| *sum + bytes <= target;
-            match bins.iter_mut().find(fits) {
-                Some((sum, bin)) => {
-                    *sum += bytes;
-                    bin.push(entry);
-                }
-                None => bins.push((bytes, vec![entry])),
-            }
-        }
-        let is_worth =
-            |bin: &Group<'a>| bin.len() > 1 || bin.iter().any(|e| self.dead_share(e) > 0.0);
-        let bins = bins.into_iter().map(|(_, bin)| bin).filter(is_worth);
-        plans.extend(bins.filter_map(|bin| self.plan(self.rewrite(level, target), &bin)));
-        plans
-    }
-}
-
-/// Between what times rows of a segment expire, milliseconds since the epoch, evenly as far as anybody
-/// knows.
-#[derive(Clone, Copy, Debug)]
-struct LifeSpan {
-    first_ms: u64,
-    last_ms: u64,
-    /// The share of rows that expire at all.
-    share: f64,
-}
-
-impl LifeSpan {
-    /// The share of rows that have expired by `at_ms`.
-    fn expired(&self, at_ms: u64) -> f64 {
-        if at_ms >= self.last_ms {
-            return self.share;
-        }
-        self.share * share(at_ms.saturating_sub(self.first_ms), self.last_ms - self.first_ms)
-    }
-
-    /// When `ratio` of the rows have expired.
-    fn reaches(&self, ratio: f64) -> Option<u64> {
-        if self.share < ratio || self.share <= 0.0 {
-            return None;
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "a share of a time span in milliseconds"
-        )]
-        let part =
-            ((self.last_ms - self.first_ms) as f64 * ratio.max(0.0) / self.share).ceil() as u64;
-        Some(self.first_ms.saturating_add(part))
-    }
-}
-
-/// Rows whose value in `field`, microseconds, is over; rows without one do not expire.
-fn by_field(entry: &SegmentEntry, field: FieldId) -> Option<LifeSpan> {
-    let stats = entry.stats.iter().find(|stats| stats.field_id == field)?;
-    let Some(ValueRange::Int { min, max }) = &stats.range else { return None };
-    let millis = |micros: i64| u64::try_from(micros).unwrap_or(0).div_ceil(1000);
-    let (first_ms, last_ms) = (millis(*min), millis(*max));
-    let share = share(stats.rows.saturating_sub(stats.nulls), stats.rows);
-    Some(LifeSpan { first_ms, last_ms: last_ms.max(first_ms), share })
-}
-
-/// Bytes of a segment that its live rows take, without indexes.
-pub(super) fn live_bytes(entry: &SegmentEntry) -> u64 {
-    let bytes = u128::from(entry.columns.bytes + entry.key_index.bytes);
-    let live = bytes * u128::from(entry.live_rows()) / u128::from(entry.rows.max(1));
-    u64::try_from(live).unwrap_or(u64::MAX)
-}
-
-/// Segments of one tier differ by less than a factor of four.
-fn tier(bytes: u64) -> u32 {
-    (bytes / SMALLEST_TIER_BYTES).max(1).ilog(4)
-}
-
-/// The first of `entries` that together have about `max` bytes; one at least.
-fn take_up_to<'a>(
-    entries: impl Iterator<Item = &'a SegmentEntry>,
-    max: u64,
-) -> Vec<&'a SegmentEntry> {
-    let (mut taken, mut sum) = (Vec::new(), 0_u64);
-    for entry in entries {
-        let bytes = live_bytes(entry);
-        if !taken.is_empty() && sum.saturating_add(bytes) > max {
-            continue;
-        }
-        sum = sum.saturating_add(bytes);
-        taken.push(entry);
-        if taken.len() == MAX_INPUTS {
-            break;
-        }
-    }
-    taken
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a share; the last digits do not matter")]
-fn share(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { (part as f64 / whole as f64).min(1.0) }
 }
 
 pub(super) fn millis(duration: std::time::Duration) -> u64 {

@@ -1,6 +1,7 @@
 //! One plan, from the segments it names to those that take their place.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use milvus_base::{Shutdown, clock, failpoint};
 use milvus_format::manifest::SegmentEntry;
@@ -9,39 +10,66 @@ use milvus_roles::expiry::expiry_at;
 use milvus_roles::{
     BuildIndex, CompactSegments, Compacted, MovedRows, RowOrder, SegmentReplacement,
 };
-use milvus_types::{Collection, CollectionId, ErrorCode, Failure, Result, SegmentId, Timestamp};
+use milvus_types::{Collection, CollectionId, Failure, PartitionId, Result, SegmentId, Timestamp};
 
 use super::policy::{Action, Plan, live_bytes};
 use crate::data::DataCoordinator;
 
+/// What came of a plan that did not fail.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// These segments are in the place of its inputs.
+    Done(Vec<SegmentId>),
+    /// Its inputs left before: dropped with their partition or collection, truncated, or compacted by
+    /// another plan. Nothing was changed, and nothing stays of what was written.
+    Overtaken,
+}
+
+impl Outcome {
+    pub(super) fn into_segments(self) -> Vec<SegmentId> {
+        match self {
+            Self::Done(segments) => segments,
+            Self::Overtaken => Vec::new(),
+        }
+    }
+}
+
 impl DataCoordinator {
-    /// Does what `plan` says; returns the segments that came of it. Where an input is gone by now
-    /// there is nothing to do.
+    /// Does what `plan` says.
     pub(super) async fn run_plan(
         self: &Arc<Self>,
         id: CollectionId,
         plan: &Plan,
         cancel: &Shutdown,
-    ) -> Result<Vec<SegmentId>> {
+    ) -> Result<Outcome> {
         let (Ok(collection), Ok(manifest)) = (self.parts.root.by_id(id), self.current(id)) else {
-            return Ok(Vec::new());
+            return Ok(Outcome::Overtaken);
         };
         let found = plan.inputs.iter().filter_map(|input| manifest.segment(*input).cloned());
         let inputs: Vec<SegmentEntry> = found.collect();
         if inputs.len() != plan.inputs.len() {
-            return Ok(Vec::new());
+            return Ok(Outcome::Overtaken);
         }
         match plan.action {
             Action::Fold => {
                 for input in inputs {
-                    self.fold_deletes(id, input, Timestamp::new(plan.cutoff_ms, 0)).await?;
+                    let folded =
+                        self.fold_deletes(id, input, Timestamp::new(plan.cutoff_ms, 0)).await;
+                    if folded.is_err() && !self.are_there(id, plan) {
+                        return Ok(Outcome::Overtaken);
+                    }
+                    folded?;
                 }
-                Ok(plan.inputs.clone())
+                Ok(Outcome::Done(plan.inputs.clone()))
             }
             Action::Drop => {
                 let moved = inputs.iter().map(all_gone).collect::<Result<_>>()?;
                 let compacted = Compacted { outputs: Vec::new(), moved };
-                self.replace(&collection, inputs, compacted).await
+                let replaced = self.replace(&collection, inputs, compacted).await;
+                if replaced.is_err() && !self.are_there(id, plan) {
+                    return Ok(Outcome::Overtaken);
+                }
+                Ok(replaced?.map_or(Outcome::Overtaken, Outcome::Done))
             }
             Action::Rewrite { order, level, target_bytes } => {
                 let count = output_count(&inputs, target_bytes);
@@ -58,9 +86,18 @@ impl DataCoordinator {
                     output_ids,
                     level,
                 };
-                self.rewrite(task, plan.partition, cancel).await
+                self.rewrite(task, plan, cancel).await
             }
         }
+    }
+
+    /// Whether all inputs of `plan` may still be compacted.
+    fn are_there(&self, id: CollectionId, plan: &Plan) -> bool {
+        let (Ok(collection), Ok(manifest)) = (self.parts.root.by_id(id), self.current(id)) else {
+            return false;
+        };
+        collection.partition_by_id(plan.partition).is_some()
+            && plan.inputs.iter().all(|input| manifest.segment(*input).is_some())
     }
 
     /// Writes, indexes and puts in place. What was written goes again where it is certain that no
@@ -68,41 +105,49 @@ impl DataCoordinator {
     async fn rewrite(
         self: &Arc<Self>,
         task: CompactSegments,
-        partition: milvus_types::PartitionId,
+        plan: &Plan,
         cancel: &Shutdown,
-    ) -> Result<Vec<SegmentId>> {
+    ) -> Result<Outcome> {
         let began = clock::monotonic();
         let (collection, inputs, order) =
             (task.collection.clone(), task.inputs.clone(), task.order);
         let output_ids = task.output_ids.clone();
         // Not to be interrupted later: the shard's owner may be committing.
-        let compacted = tokio::select! {
-            compacted = self.write_and_index(task) => compacted,
-            () = cancel.wait() => {
-                let why = "its collection or partition was dropped";
-                Err(Failure::new(ErrorCode::Canceled, why))
+        let written = tokio::select! {
+            written = self.write_and_index(task) => Some(written),
+            () = cancel.wait() => None,
+        };
+        let replaced = match written {
+            None => Ok(None),
+            Some(Err(failure)) => Err(failure),
+            Some(Ok(compacted)) => {
+                let rows: u64 = compacted.outputs.iter().map(|output| output.rows).sum();
+                let replaced = self.replace(&collection, inputs.clone(), compacted).await;
+                if let Ok(Some(outputs)) = &replaced {
+                    log_rewritten(&collection, &inputs, outputs, rows, order, began);
+                }
+                replaced
             }
         };
-        let compacted = match compacted {
-            Ok(compacted) => compacted,
-            Err(failure) => {
-                self.discard(&collection, partition, &output_ids).await;
-                return Err(failure);
-            }
+        let was_tried = self.compactions.forget_outputs(&output_ids);
+        let failure = match replaced {
+            Ok(Some(outputs)) => return Ok(Outcome::Done(outputs)),
+            Ok(None) => None,
+            Err(failure) => Some(failure).filter(|_| self.are_there(collection.id, plan)),
         };
-        let seconds = (clock::monotonic() - began).as_secs_f64();
-        let bytes: u64 = inputs.iter().map(live_bytes).sum();
-        let rows: u64 = compacted.outputs.iter().map(|output| output.rows).sum();
-        let before: u64 = inputs.iter().map(|input| input.rows).sum();
-        let outputs = self.replace(&collection, inputs, compacted).await?;
-        if outputs.is_empty() {
-            self.discard(&collection, partition, &output_ids).await;
+        if failure.is_none() || !was_tried {
+            self.discard(&collection, plan.partition, &output_ids).await;
         }
-        tracing::info!(
-            collection = %collection.name, bytes, before, rows, outputs = ?outputs, seconds,
-            by_key = order == RowOrder::Key, "compacted"
-        );
-        Ok(outputs)
+        match failure {
+            Some(failure) => Err(failure),
+            None => {
+                tracing::info!(
+                    collection = %collection.name, inputs = ?plan.inputs,
+                    "compaction ends: what it was of is gone"
+                );
+                Ok(Outcome::Overtaken)
+            }
+        }
     }
 
     /// Dropping the future leaves files that nothing names.
@@ -110,9 +155,11 @@ impl DataCoordinator {
         let (collection, inputs) = (task.collection.clone(), task.inputs.clone());
         let mut compacted = self.parts.builder.compact(task).await?;
         failpoint::hit("compact.outputs-written");
+        self.compactions.note_outputs(&compacted.outputs);
         for output in &mut compacted.outputs {
             self.build_indexes(&collection, &inputs, output).await?;
         }
+        self.compactions.note_outputs(&compacted.outputs);
         Ok(compacted)
     }
 
@@ -147,27 +194,28 @@ impl DataCoordinator {
         Ok(())
     }
 
+    /// The segments that took the place of `inputs`; `None` where one of those is gone.
     async fn replace(
         self: &Arc<Self>,
         collection: &Arc<Collection>,
         inputs: Vec<SegmentEntry>,
         compacted: Compacted,
-    ) -> Result<Vec<SegmentId>> {
-        let Some(first) = inputs.first() else { return Ok(Vec::new()) };
+    ) -> Result<Option<Vec<SegmentId>>> {
+        let Some(first) = inputs.first() else { return Ok(None) };
         let vchannel = first.vchannel.clone();
         let Compacted { outputs, moved } = compacted;
         let ids = outputs.iter().map(|output| output.id).collect();
         let (collection_id, streaming) = (collection.id, self.parts.streaming.get()?);
         let replacement = SegmentReplacement { collection_id, vchannel, inputs, outputs, moved };
         let replaced = streaming.replace_segments(replacement).await?;
-        Ok(if replaced { ids } else { Vec::new() })
+        Ok(replaced.then_some(ids))
     }
 
     /// Files of segments that did not become part of the manifest go.
     async fn discard(
         self: &Arc<Self>,
         collection: &Collection,
-        partition: milvus_types::PartitionId,
+        partition: PartitionId,
         outputs: &[SegmentId],
     ) {
         for output in outputs {
@@ -175,6 +223,23 @@ impl DataCoordinator {
                 .await;
         }
     }
+}
+
+fn log_rewritten(
+    collection: &Collection,
+    inputs: &[SegmentEntry],
+    outputs: &[SegmentId],
+    rows: u64,
+    order: RowOrder,
+    began: Duration,
+) {
+    let seconds = (clock::monotonic() - began).as_secs_f64();
+    let bytes: u64 = inputs.iter().map(live_bytes).sum();
+    let before: u64 = inputs.iter().map(|input| input.rows).sum();
+    tracing::info!(
+        collection = %collection.name, bytes, before, rows, ?outputs, seconds,
+        by_key = order == RowOrder::Key, "compacted"
+    );
 }
 
 /// Names for what comes of `inputs`: by their size, and one more, as rows do not split evenly.

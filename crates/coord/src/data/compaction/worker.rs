@@ -1,9 +1,8 @@
-//! The worker: one plan after another, by hand first, held back while others need the machine more.
+//! The worker: hands out plans, by hand first, as many at a time as the options say.
 //!
-//! Held back means: while index builds wait or rows are written fast, a plan waits, for `max_hold` at
-//! most; and after a plan that ran beside writers the worker rests for as long as the plan took, so
-//! that no more than half of the time goes to compaction. A backlog is therefore worked off under any
-//! load, only slower.
+//! One task decides, and each plan has a task of its own; when one ends the next begins. Plans under
+//! way have no segment in common. A collection that somebody compacts by hand is left to that. What is
+//! not asked for waits while others need the machine more ([`super::throttle`]).
 
 use std::collections::HashSet;
 use std::ops::Bound;
@@ -16,26 +15,26 @@ use milvus_base::{Shutdown, task};
 use milvus_roles::CompactCollection;
 use milvus_types::{CollectionId, Failure, Result, SegmentId};
 
-use super::jobs::QueuedJob;
-use super::policy::{self, Next, Plan, Scene};
+use super::jobs::{Step, Turn};
+use super::policy::{self, Next, Pass, Plan, Scene};
+use super::run::Outcome;
 use super::{Compactions, Failing, Running};
 use crate::data::DataCoordinator;
 
 /// The pause after the first failure; each further one doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const MAX_RETRY: Duration = Duration::from_secs(3600);
-/// How often a plan asked for by hand is tried.
+/// How often a plan asked for by hand is tried, and the pause between.
 const MANUAL_TRIES: u32 = 3;
-/// How often a plan that is held back is looked at.
-const HOLD: Duration = Duration::from_secs(1);
+const MANUAL_RETRY: Duration = Duration::from_secs(1);
 
-impl Compactions {
-    /// Whether something of a collection is being compacted, or about to be.
-    pub(super) fn is_running_on(&self, id: CollectionId) -> bool {
-        let state = self.state.lock();
-        let running = state.running.as_ref().is_some_and(|running| running.collection == id);
-        running || state.jobs.has_of(id)
-    }
+/// Why a plan is worked on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reason {
+    /// The policy found it; `is_beside` while others were busy.
+    Policy { is_beside: bool },
+    /// A job, and the plan's place in it.
+    Job(i64, usize),
 }
 
 impl DataCoordinator {
@@ -47,17 +46,25 @@ impl DataCoordinator {
         task::spawn("compaction", work(data, compactions));
     }
 
-    /// Does one thing; returns how long there is nothing to do, if nothing happens.
-    async fn compact_next(self: &Arc<Self>) -> Option<Duration> {
-        let now_ms = self.parts.options.compaction.clock.now_ms();
-        let ready = self.compactions.state.lock().jobs.take_ready(now_ms);
-        let job_in = match ready {
-            Ok(Some(job)) => {
-                self.run_job(job).await;
+    /// Begins one thing; returns how long there is nothing to begin, if nothing happens.
+    async fn begin_next(self: &Arc<Self>) -> Option<Duration> {
+        let options = &self.parts.options.compaction;
+        if self.compactions.running() >= options.max_running.max(1) {
+            return None;
+        }
+        let step = self.compactions.state.lock().jobs.next_step();
+        if let Some(Step { job, place, collection, plan }) = step {
+            self.begin_plan(collection, plan, Reason::Job(job, place));
+            return Some(Duration::ZERO);
+        }
+        let now_ms = options.clock.now_ms();
+        let job_in = match self.compactions.turn(now_ms) {
+            Turn::Of(id, request) => {
+                self.begin_job(id, &request).await;
                 return Some(Duration::ZERO);
             }
-            Ok(None) => None,
-            Err(ready_ms) => Some(Duration::from_millis(ready_ms.saturating_sub(now_ms))),
+            Turn::At(at_ms) => Some(Duration::from_millis(at_ms.saturating_sub(now_ms))),
+            Turn::Nobody => None,
         };
         let plan_in = self.plan_next(now_ms).await;
         match (job_in, plan_in) {
@@ -67,32 +74,20 @@ impl DataCoordinator {
     }
 
     async fn plan_next(self: &Arc<Self>, now_ms: u64) -> Option<Duration> {
-        if !self.parts.options.compaction.is_automatic {
+        let options = &self.parts.options.compaction;
+        if !options.is_automatic {
             return None;
         }
-        let found = self.find(now_ms);
-        let Some((id, plan)) = found else {
-            self.compactions.state.lock().load.held_since = None;
+        let Some((id, plan)) = self.find(now_ms) else {
+            self.compactions.state.lock().load.idle();
             return self.compactions.next_timer(now_ms);
         };
-        let is_busy = self.is_busy().await;
-        if let Some(hold) = self.compactions.hold(&self.parts.options.compaction, is_busy) {
+        let is_beside = self.is_busy().await;
+        if let Some(hold) = self.compactions.hold(options, is_beside, plan.is_pressing) {
             return Some(hold);
         }
-        let clock = &self.parts.options.compaction.clock;
-        let began = clock.monotonic();
-        let result = self.run_alone(id, &plan).await;
-        let now = clock.monotonic();
-        let mut state = self.compactions.state.lock();
-        state.dirty.insert(id);
-        state.last = Some(id);
-        if is_busy {
-            state.load.rest_until = now + now.saturating_sub(began);
-        }
-        match result {
-            Ok(_) => state.failing.retain(|segment, _| !plan.inputs.contains(segment)),
-            Err(_) => state.fail(&plan.inputs, now),
-        }
+        self.compactions.state.lock().last = Some(id);
+        self.begin_plan(id, plan, Reason::Policy { is_beside });
         Some(Duration::ZERO)
     }
 
@@ -100,8 +95,13 @@ impl DataCoordinator {
     /// when they change or their time comes.
     fn find(&self, now_ms: u64) -> Option<(CollectionId, Plan)> {
         for id in self.compactions.candidates(now_ms) {
+            // First, so that what changes from here on has it looked at again.
+            self.compactions.state.lock().dirty.remove(&id);
             match self.next_of(id, now_ms) {
-                Some(Next::Do(plan)) => return Some((id, plan)),
+                Some(Next::Do(plan)) => {
+                    self.compactions.state.lock().dirty.insert(id);
+                    return Some((id, plan));
+                }
                 Some(Next::At(at)) => self.compactions.settle(id, Some(at)),
                 Some(Next::Nothing) | None => self.compactions.settle(id, None),
             }
@@ -114,10 +114,13 @@ impl DataCoordinator {
             return None;
         };
         let options = &self.parts.options.compaction;
-        let (excluded, retry) = self.compactions.failing(options.clock.monotonic());
-        let (collection, manifest) = (&*collection, &*manifest);
-        let scene = Scene { collection, manifest, options, now_ms, excluded: &excluded };
+        let (mut excluded, retry) = self.compactions.failing(options.clock.monotonic());
         let concerned = manifest.segments.iter().any(|entry| excluded.contains(&entry.id));
+        excluded.extend(self.compactions.taken());
+        let (collection, manifest) = (&*collection, &*manifest);
+        let waiting_bytes = self.retired.bytes();
+        let excluded = &excluded;
+        let scene = Scene { collection, manifest, options, now_ms, excluded, waiting_bytes };
         let retry_ms = retry.filter(|_| concerned).map(|retry| now_ms + policy::millis(retry) + 1);
         Some(match (policy::next(scene), retry_ms) {
             (Next::At(at), Some(retry)) => Next::At(at.min(retry)),
@@ -127,64 +130,118 @@ impl DataCoordinator {
     }
 
     /// What a compaction asked for by hand will do once the rows that are dead now may go.
-    pub(super) fn manual_plans(&self, request: &CompactCollection) -> Result<Vec<Plan>> {
+    pub(super) fn manual_pass(&self, request: &CompactCollection) -> Result<Pass> {
         let manifest = self.current(request.collection_id)?;
         let ready_ms = policy::manual_ready_ms(&manifest, &self.parts.options.compaction);
-        self.manual_plans_at(request, ready_ms + 1)
+        self.manual_pass_at(request, ready_ms + 1)
     }
 
     /// The same as of now, or of `least_ms` where that is later. Rows that died since stay for the
     /// retention: somebody reads them.
-    fn manual_plans_at(&self, request: &CompactCollection, least_ms: u64) -> Result<Vec<Plan>> {
+    fn manual_pass_at(&self, request: &CompactCollection, least_ms: u64) -> Result<Pass> {
         let collection = self.parts.root.by_id(request.collection_id)?;
         let manifest = self.current(request.collection_id)?;
         let options = &self.parts.options.compaction;
         let now_ms = options.clock.now_ms().max(least_ms);
         let (collection, manifest) = (&*collection, &*manifest);
         let excluded = &HashSet::new();
-        let scene = Scene { collection, manifest, options, now_ms, excluded };
+        let scene = Scene { collection, manifest, options, now_ms, excluded, waiting_bytes: 0 };
         Ok(policy::manual(scene, request))
     }
 
-    async fn run_job(self: &Arc<Self>, job: QueuedJob) {
-        let (id, collection) = (job.id, job.request.collection_id);
+    /// A job's turn, or its next pass.
+    async fn begin_job(self: &Arc<Self>, id: i64, request: &CompactCollection) {
         // Its collection may be gone: then there is nothing left to do.
-        let plans = self.manual_plans_at(&job.request, 0).unwrap_or_default();
-        self.compactions.state.lock().jobs.begin(id, &plans);
-        for (place, plan) in plans.iter().enumerate() {
-            let mut result = self.run_alone(collection, plan).await;
-            for _ in 1..MANUAL_TRIES {
+        let pass = self.manual_pass_at(request, 0).unwrap_or_default();
+        tracing::info!(
+            collection = %request.collection_id, job = id, plans = pass.plans.len(),
+            "compaction by hand begins"
+        );
+        let now_ms = self.parts.options.compaction.clock.now_ms();
+        self.compactions.state.lock().jobs.begin(id, pass, now_ms);
+        self.note_job(id).await;
+    }
+
+    /// What is not written down is done again after a restart.
+    async fn note_job(self: &Arc<Self>, id: i64) {
+        if let Err(failure) = self.record_job(id).await {
+            tracing::warn!(job = id, %failure, "how far a compaction is was not written down");
+        }
+    }
+
+    /// Has a task work on `plan`; `forget` and `forget_partition` end it.
+    fn begin_plan(self: &Arc<Self>, id: CollectionId, plan: Plan, reason: Reason) {
+        let (number, cancel) = self.compactions.enter(id, &plan, reason);
+        let data = self.clone();
+        task::spawn("compaction-plan", async move {
+            let clock = &data.parts.options.compaction.clock;
+            let began = clock.monotonic();
+            let tries = if let Reason::Job(..) = reason { MANUAL_TRIES } else { 1 };
+            let mut result = data.run_caught(id, &plan, &cancel).await;
+            for _ in 1..tries {
                 if result.is_ok() {
                     break;
                 }
-                self.parts.options.compaction.clock.sleep(HOLD).await;
-                result = self.run_alone(collection, plan).await;
+                clock.sleep(MANUAL_RETRY).await;
+                result = data.run_caught(id, &plan, &cancel).await;
             }
-            self.compactions.state.lock().jobs.done(id, place, &result);
-        }
-        tracing::info!(%collection, job = id, plans = plans.len(), "compaction done");
-        self.compactions.look_at(collection);
+            data.leave(number, reason, &plan, began, result);
+            if let Reason::Job(job, _) = reason {
+                data.note_job(job).await;
+            }
+        });
     }
 
-    /// Works on `plan`; `forget` and `forget_partition` end it.
-    async fn run_alone(self: &Arc<Self>, id: CollectionId, plan: &Plan) -> Result<Vec<SegmentId>> {
-        let cancel = Shutdown::new();
-        let running = Running { collection: id, partition: plan.partition, cancel: cancel.clone() };
-        self.compactions.state.lock().running = Some(running);
+    async fn run_caught(
+        self: &Arc<Self>,
+        id: CollectionId,
+        plan: &Plan,
+        cancel: &Shutdown,
+    ) -> Result<Outcome> {
         // A plan that panics is one failed plan, not the end of all later ones.
-        let work = AssertUnwindSafe(Box::pin(self.run_plan(id, plan, &cancel))).catch_unwind();
+        let work = AssertUnwindSafe(Box::pin(self.run_plan(id, plan, cancel))).catch_unwind();
         let panicked = |_| Err(Failure::internal("compaction panicked"));
         let result = work.await.unwrap_or_else(panicked);
         let mut state = self.compactions.state.lock();
-        state.running = None;
         match &result {
-            Ok(_) => state.completed += 1,
+            Ok(Outcome::Done(_)) => state.completed += 1,
+            Ok(Outcome::Overtaken) => {}
             Err(failure) => {
                 state.failed += 1;
                 tracing::warn!(collection = %id, inputs = ?plan.inputs, %failure, "compaction failed");
             }
         }
         result
+    }
+
+    fn leave(
+        &self,
+        number: u64,
+        reason: Reason,
+        plan: &Plan,
+        began: Duration,
+        result: Result<Outcome>,
+    ) {
+        let options = &self.parts.options.compaction;
+        let now = options.clock.monotonic();
+        let state = &mut *self.compactions.state.lock();
+        let Some(running) = state.running.remove(&number) else { return };
+        state.dirty.insert(running.collection);
+        match &result {
+            Ok(_) => state.failing.retain(|segment, _| !plan.inputs.contains(segment)),
+            Err(_) => state.fail(&plan.inputs, now),
+        }
+        match reason {
+            Reason::Policy { is_beside: true } => {
+                state.load.rest(options, now, now.saturating_sub(began));
+            }
+            Reason::Policy { is_beside: false } => {}
+            Reason::Job(job, place) => {
+                let targets = result.map(Outcome::into_segments).map_err(|_| ());
+                state.jobs.done(job, place, targets, options.clock.now_ms());
+            }
+        }
+        self.compactions.wake();
     }
 
     /// Whether others need the machine more.
@@ -198,16 +255,48 @@ impl DataCoordinator {
         };
         let options = &self.parts.options.compaction;
         let now = options.clock.monotonic();
-        let before = self.compactions.state.lock().load.counted.replace((now, written));
-        before.is_some_and(|(then, bytes)| {
-            let millis = now.saturating_sub(then).as_millis().max(1);
-            let rate = u128::from(written.saturating_sub(bytes)) * 1000 / millis;
-            rate > u128::from(options.busy_bytes_per_second)
-        })
+        self.compactions.state.lock().load.is_fast(options, now, written)
     }
 }
 
 impl Compactions {
+    /// Whether something of a collection is being compacted, or is to be by hand.
+    pub(super) fn is_running_on(&self, id: CollectionId) -> bool {
+        let state = self.state.lock();
+        state.runs_on(id) || state.jobs.has_of(id)
+    }
+
+    fn running(&self) -> usize {
+        self.state.lock().running.len()
+    }
+
+    /// Inputs of plans under way.
+    fn taken(&self) -> Vec<SegmentId> {
+        let state = self.state.lock();
+        state.running.values().flat_map(|running| running.inputs.clone()).collect()
+    }
+
+    fn turn(&self, now_ms: u64) -> Turn {
+        let state = self.state.lock();
+        state.jobs.turn(now_ms, |id| state.runs_on(id))
+    }
+
+    fn enter(&self, id: CollectionId, plan: &Plan, reason: Reason) -> (u64, Shutdown) {
+        let mut state = self.state.lock();
+        let cancel = Shutdown::new();
+        let running = Running {
+            collection: id,
+            partition: plan.partition,
+            inputs: plan.inputs.clone(),
+            is_asked: matches!(reason, Reason::Job(..)),
+            cancel: cancel.clone(),
+        };
+        state.last_number += 1;
+        let number = state.last_number;
+        state.running.insert(number, running);
+        (number, cancel)
+    }
+
     /// Collections to look at, those after the last plan's first.
     fn candidates(&self, now_ms: u64) -> Vec<CollectionId> {
         let mut state = self.state.lock();
@@ -220,13 +309,13 @@ impl Compactions {
         let after = state.last.map_or(Bound::Unbounded, Bound::Excluded);
         let until = state.last.map_or(Bound::Excluded(CollectionId(i64::MIN)), Bound::Included);
         let later = state.dirty.range((after, Bound::Unbounded));
-        later.chain(state.dirty.range((Bound::Unbounded, until))).copied().collect()
+        let all = later.chain(state.dirty.range((Bound::Unbounded, until))).copied();
+        all.filter(|id| !state.jobs.claims(*id, now_ms)).collect()
     }
 
     /// A collection has nothing to do, until `at` where given.
     fn settle(&self, id: CollectionId, at: Option<u64>) {
         let mut state = self.state.lock();
-        state.dirty.remove(&id);
         match at {
             Some(at) => state.timers.insert(id, at),
             None => state.timers.remove(&id),
@@ -239,17 +328,21 @@ impl Compactions {
     }
 
     /// How much longer a plan waits; `None` if it may begin.
-    fn hold(&self, options: &super::CompactionOptions, is_busy: bool) -> Option<Duration> {
-        let now = options.clock.monotonic();
-        let load = &mut self.state.lock().load;
-        let since = *load.held_since.get_or_insert(now);
-        let held = now.saturating_sub(since);
-        let rests = load.rest_until > now;
-        if (is_busy || rests) && held < options.max_hold {
-            return Some(HOLD.min(options.max_hold.saturating_sub(held)));
+    fn hold(
+        &self,
+        options: &super::CompactionOptions,
+        is_busy: bool,
+        is_pressing: bool,
+    ) -> Option<Duration> {
+        let state = &mut *self.state.lock();
+        if !is_busy {
+            state.load.idle();
         }
-        load.held_since = None;
-        None
+        if !is_busy || is_pressing {
+            return None;
+        }
+        let runs_another = state.running.values().any(|running| !running.is_asked);
+        state.load.hold(options, options.clock.monotonic(), runs_another)
     }
 
     /// Inputs of failed plans that must not be tried yet, and how long until one may.
@@ -262,6 +355,10 @@ impl Compactions {
 }
 
 impl super::State {
+    fn runs_on(&self, id: CollectionId) -> bool {
+        self.running.values().any(|running| running.collection == id)
+    }
+
     fn fail(&mut self, inputs: &[SegmentId], now: Duration) {
         for input in inputs {
             let failing =
@@ -276,7 +373,7 @@ impl super::State {
 async fn work(data: Weak<DataCoordinator>, compactions: Arc<Compactions>) {
     loop {
         let (wait, clock) = match data.upgrade() {
-            Some(data) => (data.compact_next().await, data.parts.options.compaction.clock.clone()),
+            Some(data) => (data.begin_next().await, data.parts.options.compaction.clock.clone()),
             None => return,
         };
         match wait {
@@ -291,63 +388,4 @@ async fn work(data: Weak<DataCoordinator>, compactions: Arc<Compactions>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use milvus_base::Clock;
-
-    use super::super::{CompactionOptions, State};
-    use super::*;
-
-    #[test]
-    fn a_plan_is_held_back_while_others_are_busy_but_not_for_ever() {
-        let clock = Clock::manual();
-        let options = CompactionOptions { clock: clock.clone(), ..CompactionOptions::default() };
-        let compactions = Compactions::default();
-        assert_eq!(compactions.hold(&options, false), None);
-        for _ in 0..30 {
-            assert_eq!(compactions.hold(&options, true), Some(HOLD));
-            clock.advance(HOLD);
-        }
-        assert_eq!(compactions.hold(&options, true), None, "half a minute is enough");
-        assert_eq!(compactions.hold(&options, true), Some(HOLD), "the next plan waits anew");
-        compactions.state.lock().load.rest_until = clock.monotonic() + HOLD;
-        assert_eq!(compactions.hold(&options, false), Some(HOLD), "and rests");
-        clock.advance(HOLD);
-        assert_eq!(compactions.hold(&options, false), None);
-    }
-
-    #[test]
-    fn collections_take_turns() {
-        let compactions = Compactions::default();
-        let ids = |list: &[i64]| list.iter().map(|id| CollectionId(*id)).collect::<Vec<_>>();
-        compactions.state.lock().dirty.extend(ids(&[1, 2, 4]));
-        compactions.state.lock().timers.extend([(CollectionId(3), 50), (CollectionId(5), 51)]);
-        assert_eq!(compactions.candidates(50), ids(&[1, 2, 3, 4]));
-        compactions.state.lock().last = Some(CollectionId(2));
-        assert_eq!(compactions.candidates(50), ids(&[3, 4, 1, 2]));
-        compactions.settle(CollectionId(4), Some(40));
-        assert_eq!(compactions.next_timer(30), Some(Duration::from_millis(10)));
-    }
-
-    #[test]
-    fn inputs_of_a_failed_plan_wait_twice_as_long_each_time() {
-        let mut state = State::default();
-        let (a, b) = (SegmentId(1), SegmentId(2));
-        state.fail(&[a], Duration::ZERO);
-        state.fail(&[a, b], FIRST_RETRY);
-        let compactions = Compactions::default();
-        *compactions.state.lock() = state;
-        let excluded = |at: Duration| {
-            let mut excluded: Vec<_> = compactions.failing(at).0.into_iter().collect();
-            excluded.sort();
-            excluded
-        };
-        assert_eq!(excluded(FIRST_RETRY), [a, b]);
-        assert_eq!(excluded(FIRST_RETRY * 2), [a]);
-        assert_eq!(compactions.failing(FIRST_RETRY * 2).1, Some(FIRST_RETRY));
-        assert!(excluded(FIRST_RETRY * 3).is_empty());
-        for _ in 0..40 {
-            compactions.state.lock().fail(&[a], Duration::ZERO);
-        }
-        assert_eq!(compactions.failing(MAX_RETRY - HOLD).1, Some(HOLD), "an hour at most");
-    }
-}
+mod tests;

@@ -10,7 +10,12 @@ use milvus_types::{
 };
 use proptest::prelude::*;
 
+use milvus_roles::{CompactCollection, CompactionKind};
+use milvus_types::ValueRange;
+
 use super::*;
+
+mod simulation;
 
 const NOW_MS: u64 = 1_000_000_000;
 const MIB: u64 = 1 << 20;
@@ -78,7 +83,14 @@ fn manifest(segments: Vec<SegmentEntry>) -> Manifest {
 fn decide(collection: &Collection, segments: Vec<SegmentEntry>, now_ms: u64) -> Next {
     let (options, excluded) = (CompactionOptions::default(), HashSet::new());
     let manifest = &manifest(segments);
-    next(Scene { collection, manifest, options: &options, now_ms, excluded: &excluded })
+    next(Scene {
+        collection,
+        manifest,
+        options: &options,
+        now_ms,
+        excluded: &excluded,
+        waiting_bytes: 0,
+    })
 }
 
 fn plain(segments: Vec<SegmentEntry>) -> Next {
@@ -94,6 +106,10 @@ fn rewritten(next: Next) -> (Vec<i64>, SegmentLevel) {
 }
 
 fn asked(collection: &Collection, segments: Vec<SegmentEntry>, kind: CompactionKind) -> Vec<Plan> {
+    pass(collection, segments, kind).plans
+}
+
+fn pass(collection: &Collection, segments: Vec<SegmentEntry>, kind: CompactionKind) -> Pass {
     let (options, excluded) = (CompactionOptions::default(), HashSet::new());
     let manifest = &manifest(segments);
     let request = CompactCollection {
@@ -104,7 +120,9 @@ fn asked(collection: &Collection, segments: Vec<SegmentEntry>, kind: CompactionK
         segments: Vec::new(),
     };
     let options = &options;
-    manual(Scene { collection, manifest, options, now_ms: NOW_MS, excluded: &excluded }, &request)
+    let excluded = &excluded;
+    let scene = Scene { collection, manifest, options, now_ms: NOW_MS, excluded, waiting_bytes: 0 };
+    manual(scene, &request)
 }
 
 fn inputs(plans: &[Plan]) -> Vec<Vec<i64>> {
@@ -117,6 +135,26 @@ fn a_fifth_of_dead_rows_is_worth_a_rewrite_and_less_is_not() {
     assert_eq!(plain(vec![dead(segment(1, 600), 199, old)]), Next::Nothing);
     let segments = vec![dead(segment(1, 600), 200, old), segment(2, 600)];
     assert_eq!(rewritten(plain(segments)), (vec![1], SegmentLevel::L1));
+}
+
+#[test]
+fn what_waits_for_removal_holds_rewrites_back_until_a_backlog_forms() {
+    let (options, collection) = (CompactionOptions::default(), collection(&[], false));
+    let decided = |dead_rows, waiting_mib| {
+        let manifest = &manifest(vec![dead(segment(1, 500), dead_rows, 61_000), segment(2, 500)]);
+        next(Scene {
+            collection: &collection,
+            manifest,
+            options: &options,
+            now_ms: NOW_MS,
+            excluded: &HashSet::new(),
+            waiting_bytes: waiting_mib * MIB,
+        })
+    };
+    assert_eq!(rewritten(decided(400, 99)).0, [1]);
+    assert_eq!(decided(400, 100), Next::At(NOW_MS + 7501), "it is looked at again");
+    assert_eq!(rewritten(decided(500, 100)).0, [1], "a quarter of all is dead");
+    assert_eq!(decided(100, 100), Next::Nothing);
 }
 
 #[test]
@@ -157,23 +195,40 @@ fn more_than_sixteen_delete_files_are_folded() {
 }
 
 #[test]
-fn four_segments_of_about_one_size_are_merged_with_all_smaller_ones() {
-    let three = vec![segment(1, 20), segment(2, 25), segment(3, 30), segment(9, 2)];
-    assert_eq!(plain(three.clone()), Next::Nothing);
-    let mut four = three;
-    four.push(segment(4, 17));
-    assert_eq!(rewritten(plain(four.clone())).0, [9, 1, 2, 3, 4]);
-    four.push(segment(5, 700));
-    assert_eq!(rewritten(plain(four)).0, [9, 1, 2, 3, 4], "a full one is left alone");
-    let apart = vec![segment(1, 1), segment(2, 5), segment(3, 20), segment(4, 80)];
-    assert_eq!(plain(apart), Next::Nothing, "of four sizes");
+fn eight_segments_of_about_one_size_are_merged_with_smaller_ones() {
+    let mut seven: Vec<_> = (1..=7).map(|id| segment(id, 34 + id.unsigned_abs())).collect();
+    seven.push(segment(9, 2));
+    assert_eq!(plain(seven.clone()), Next::Nothing);
+    let mut eight = seven;
+    eight.push(segment(8, 33));
+    assert_eq!(rewritten(plain(eight.clone())).0, [8, 1, 2, 3, 4, 5, 6, 7, 9]);
+    eight.push(segment(10, 700));
+    assert_eq!(rewritten(plain(eight)).0, [8, 1, 2, 3, 4, 5, 6, 7, 9], "a full one is left alone");
+    let sizes = [1, 8, 64, 300].into_iter().flat_map(|mib| [mib; 7]);
+    let apart = (1..).zip(sizes).map(|(id, mib)| segment(id, mib)).collect();
+    assert_eq!(plain(apart), Next::Nothing, "of several sizes");
+}
+
+#[test]
+fn what_waits_too_long_or_costs_little_is_done_however_busy_others_are() {
+    let pressing = |segments| match plain(segments) {
+        Next::Do(plan) => plan.is_pressing,
+        none @ (Next::At(_) | Next::Nothing) => panic!("no plan: {none:?}"),
+    };
+    assert!(!pressing((0..32).map(|id| segment(id, 1)).collect()));
+    assert!(pressing((0..33).map(|id| segment(id, 1)).collect()), "a backlog of small segments");
+    let worn = |rows| vec![dead(segment(1, 600), rows, 61_000)];
+    assert!(!pressing(worn(240)));
+    assert!(pressing(worn(250)), "a backlog of dead rows");
+    assert!(pressing(worn(1000)), "nothing is written");
+    assert!(pressing(vec![(0..17).fold(segment(1, 600), |s, _| dead(s, 1, 61_000))]));
 }
 
 #[test]
 fn clustered_segments_are_not_merged_with_others_and_stay_clustered() {
     let clustered = |id, mib| SegmentEntry { level: SegmentLevel::L2, ..segment(id, mib) };
     let collection = collection(&[], true);
-    let segments = (1..=4).map(|id| clustered(id, 20)).collect();
+    let segments = (1..=9).map(|id| clustered(id, 20)).collect();
     assert_eq!(decide(&collection, segments, NOW_MS), Next::Nothing);
     let segments = vec![dead(clustered(1, 20), 300, 61_000), dead(segment(2, 20), 250, 61_000)];
     let Next::Do(plan) = decide(&collection, segments, NOW_MS) else { panic!("no plan") };
@@ -222,7 +277,7 @@ fn rows_expire_by_their_field_too_and_rows_without_a_value_do_not() {
 #[test]
 fn a_segment_that_must_not_be_touched_is_left_out() {
     let (options, collection) = (CompactionOptions::default(), collection(&[], false));
-    let manifest = &manifest((1..=5).map(|id| segment(id, 20)).collect());
+    let manifest = &manifest((1..=9).map(|id| segment(id, 20)).collect());
     let excluded = HashSet::from([SegmentId(3)]);
     let scene = Scene {
         collection: &collection,
@@ -230,8 +285,9 @@ fn a_segment_that_must_not_be_touched_is_left_out() {
         options: &options,
         now_ms: NOW_MS,
         excluded: &excluded,
+        waiting_bytes: 0,
     };
-    assert_eq!(rewritten(next(scene)).0, [1, 2, 4, 5]);
+    assert_eq!(rewritten(next(scene)).0, [1, 2, 4, 5, 6, 7, 8, 9]);
 }
 
 #[test]
@@ -267,6 +323,33 @@ fn a_target_size_packs_full_segments_too() {
     assert_eq!(inputs(&asked(&plain, segments.clone(), force(2048))), [vec![1, 2], vec![3, 4]]);
     let all = asked(&plain, segments, force(u64::MAX));
     assert_eq!(inputs(&all), [vec![1, 2, 3, 4, 5]]);
+}
+
+#[test]
+fn more_segments_than_one_plan_may_have_are_compacted_in_passes() {
+    let many = |count| (1..=count).map(|id| segment(id, 1)).collect::<Vec<_>>();
+    for kind in [CompactionKind::Merge, CompactionKind::Force { target_mib: 2048 }] {
+        let first = pass(&collection(&[], false), many(150), kind);
+        let lengths: Vec<_> = first.plans.iter().map(|plan| plan.inputs.len()).collect();
+        assert_eq!((lengths, first.goes_on), (vec![64, 64, 22], true));
+        let second = pass(&collection(&[], false), many(3), kind);
+        assert_eq!((second.plans.len(), second.goes_on), (1, false));
+    }
+    let keyed = collection(&[], true);
+    let level = |plan: &Plan| match plan.action {
+        Action::Rewrite { level, .. } => level,
+        Action::Drop | Action::Fold => panic!("no rewrite: {plan:?}"),
+    };
+    let first = pass(&keyed, many(65), CompactionKind::Clustering);
+    assert!(first.goes_on && first.plans.iter().all(|plan| level(plan) == SegmentLevel::L1));
+    let full: Vec<_> = (1..=65).map(|id| segment(id, 1024)).collect();
+    let only = pass(&keyed, full, CompactionKind::Clustering);
+    let lengths: Vec<_> = only.plans.iter().map(|plan| plan.inputs.len()).collect();
+    assert_eq!((lengths, only.goes_on), (vec![64, 1], false));
+    assert!(only.plans.iter().all(|plan| level(plan) == SegmentLevel::L2));
+    let gone = (1..=100).map(|id| dead(segment(id, 1), 1000, 61_000)).collect();
+    let Next::Do(plan) = plain(gone) else { panic!("no plan") };
+    assert_eq!(plan.inputs.len(), 64);
 }
 
 #[test]
@@ -336,7 +419,7 @@ proptest! {
         let before = segments.len();
         let (plans, left) = worked_off(&collection(&[], false), segments);
         prop_assert!(plans <= 2 * before);
-        let small = left.iter().filter(|entry| live_bytes(entry) < 512 * MIB).count();
-        prop_assert!(small <= 3 * 8, "{small} small segments of {}", left.len());
+        let small = left.iter().filter(|entry| bytes(entry) < 512 * MIB).count();
+        prop_assert!(small <= 7 * 5, "{small} small segments of {}", left.len());
     }
 }
