@@ -5,6 +5,7 @@
 //! status and the error code decide here, and never a text made for people.
 
 use std::error::Error;
+use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -20,6 +21,14 @@ pub enum RemoteCause {
         code: String,
         /// Its words; may be empty.
         message: String,
+    },
+    /// The bucket is in another region.
+    #[error("the bucket is in region {want}, and minio.region says {got}")]
+    WrongRegion {
+        /// The region of the settings.
+        got: String,
+        /// The region that the store names.
+        want: String,
     },
     /// No answer within the time for one request.
     #[error("it did not answer within {timeout_ms} ms")]
@@ -49,6 +58,37 @@ fn spaced(code: &str, message: &str) -> String {
 #[error("{0}")]
 pub(super) struct CredentialsRefused(pub(super) RemoteCause);
 
+impl CredentialsRefused {
+    /// What `error`, which came instead of credentials, says.
+    pub(super) fn of(error: &object_store::Error) -> Self {
+        if let Some(Self(cause)) = find::<Self>(error) {
+            return Self(cause.clone());
+        }
+        let said = find::<RemoteCause>(error).cloned();
+        Self(said.unwrap_or_else(|| RemoteCause::Transport(innermost(error))))
+    }
+
+    /// Whether asking again could help: not where who we are was looked at and refused.
+    fn may_pass(&self) -> bool {
+        !matches!(self.0, RemoteCause::Status { status, .. }
+            if (400..500).contains(&status) && !matches!(status, 408 | 429))
+    }
+}
+
+/// An answer of the store that is no success, and how long it asked us to stay away.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub(super) struct Answered {
+    #[source]
+    pub(super) cause: RemoteCause,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// How long the store that answered with `error` asked us to stay away.
+pub(super) fn retry_after(error: &object_store::Error) -> Option<Duration> {
+    find::<Answered>(error)?.retry_after
+}
+
 /// What an attempt that gave no value means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -73,7 +113,10 @@ impl Answer {
     pub(super) fn of(error: &object_store::Error) -> Self {
         if let Some(refused) = find::<CredentialsRefused>(error) {
             let cause = RemoteCause::Credentials(refused.to_string());
-            return Self::Trouble { cause, in_doubt: false };
+            return match refused.may_pass() {
+                true => Self::Trouble { cause, in_doubt: false },
+                false => Self::Denied(cause),
+            };
         }
         if let Some(cause) = find::<RemoteCause>(error) {
             return Self::of_cause(cause);
@@ -88,6 +131,9 @@ impl Answer {
     /// What `cause` means.
     pub(super) fn of_cause(cause: &RemoteCause) -> Self {
         let cause = cause.clone();
+        if matches!(cause, RemoteCause::WrongRegion { .. }) {
+            return Self::Refused(cause);
+        }
         let RemoteCause::Status { status, code, .. } = &cause else {
             return Self::Trouble { cause, in_doubt: true };
         };
@@ -97,6 +143,7 @@ impl Answer {
             (304 | 412, _) | (409, "BlobAlreadyExists") => Self::Condition,
             (416, _) => Self::Range,
             (401 | 403, _) => Self::Denied(cause),
+            (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => Self::Denied(cause),
             // Racing conditional writes, a bucket that is being made, or too many requests: nothing
             // was done.
             (409 | 429, _) | (503, "SlowDown") => Self::Trouble { cause, in_doubt: false },
@@ -125,12 +172,15 @@ fn innermost(error: &object_store::Error) -> String {
 
 /// The code and the message in an error's XML body; whatever is missing is empty.
 pub(super) fn code_and_message(body: &str) -> (String, String) {
-    let element = |name: &str| {
-        let rest = body.split_once(&format!("<{name}>"))?.1;
-        let text = rest.split_once(&format!("</{name}>"))?.0;
-        Some(text.chars().take(300).filter(|c| !c.is_control()).collect())
-    };
-    (element("Code").unwrap_or_default(), element("Message").unwrap_or_default())
+    let text = |name| element(body, name).unwrap_or_default();
+    (text("Code"), text("Message"))
+}
+
+/// The text of the first element `name` in an error's XML body.
+pub(super) fn element(body: &str, name: &str) -> Option<String> {
+    let rest = body.split_once(&format!("<{name}>"))?.1;
+    let text = rest.split_once(&format!("</{name}>"))?.0;
+    Some(text.chars().take(300).filter(|c| !c.is_control()).collect())
 }
 
 #[cfg(test)]
