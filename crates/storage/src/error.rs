@@ -213,6 +213,7 @@ fn unavailable_code(cause: &RemoteCause) -> ErrorCode {
         RemoteCause::Credentials(_) => ErrorCode::IoInvalidCredentials,
         RemoteCause::Status { .. }
         | RemoteCause::WrongRegion { .. }
+        | RemoteCause::Certificate(_)
         | RemoteCause::Timeout { .. }
         | RemoteCause::Transport(_) => ErrorCode::ServiceUnavailable,
     }

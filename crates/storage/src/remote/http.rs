@@ -12,7 +12,9 @@ use object_store::client::{
 };
 use rustls::ClientConfig;
 
-use super::cause::{Answered, CredentialsRefused, RemoteCause, code_and_message, element};
+use super::cause::{
+    Answered, CredentialsRefused, RemoteCause, code_and_message, element, wrong_region,
+};
 use super::config::RemoteConfig;
 use super::localhost::Localhost;
 use super::tls;
@@ -136,14 +138,11 @@ impl Connector {
         let region = header("x-amz-bucket-region");
         let body = body(response).await;
         let retry_after = retry_after.map(Duration::from_secs);
-        // A redirect, or a signature that the region's server does not take.
-        let elsewhere =
-            matches!(status, 301 | 307 | 400).then(|| region.or(element(&body, "Region")));
-        if let Some(want) = elsewhere.flatten().filter(|want| *want != self.0.region) {
-            let cause = RemoteCause::WrongRegion { got: self.0.region.clone(), want };
+        let (code, message) = code_and_message(&body);
+        let region = region.or_else(|| element(&body, "Region"));
+        if let Some(cause) = wrong_region(status, &code, &self.0.region, region) {
             return Answered { cause, retry_after };
         }
-        let (code, message) = code_and_message(&body);
         let (code, message) = (self.redact(code), self.redact(message));
         Answered { cause: RemoteCause::Status { status, code, message }, retry_after }
     }

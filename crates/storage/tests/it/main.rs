@@ -13,3 +13,4 @@ mod minio;
 mod patience;
 mod remote;
 mod styles;
+mod tls;

@@ -50,6 +50,7 @@ async fn many_small_objects_are_fetched_at_once_and_read_in_order() {
     let reader = read_in_background(&channel);
     // The claim is the first object that is read, and the only one not ahead.
     let want = 1 + OBJECTS_AHEAD;
+    assert!(want > 8, "a far store is asked for many at once");
     assert_eq!(held_once(&store, want).await, want);
     store.release();
     let read = reader.await.unwrap();
