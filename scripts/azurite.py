@@ -12,7 +12,7 @@ import tempfile
 
 import devenv
 
-VERSION = "3.35.0"
+VERSION = "3.37.0"
 
 
 def program():
