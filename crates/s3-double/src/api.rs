@@ -14,6 +14,7 @@ use crate::objects::{Condition, NotStored, Objects, Stored, md5_hex};
 use crate::server::Shared;
 
 const LARGEST_PAGE: usize = 1000;
+const TRICKLE_PIECE: usize = 16 * 1024;
 const SMALLEST_PART: usize = 5 * 1024 * 1024;
 
 /// The service.
@@ -180,7 +181,7 @@ impl S3 for Api {
             }
         };
         let content_length = Some(length(bytes.len() as u64));
-        let body = futures::stream::once(std::future::ready(Ok::<_, std::io::Error>(bytes)));
+        let body = in_pieces(bytes, self.shared.trickle());
         Ok(S3Response::new(GetObjectOutput {
             accept_ranges: Some("bytes".to_owned()),
             body: Some(StreamingBlob::wrap(body)),
@@ -246,6 +247,12 @@ impl S3 for Api {
         let hidden_ms = u64::try_from(self.shared.list_delay().as_millis()).unwrap_or(u64::MAX);
         let now_ms = clock::now_ms();
         found.retain(|stored| stored.modified_ms.saturating_add(hidden_ms) <= now_ms);
+        if let Some(token) = &input.continuation_token
+            && self.shared.repeats_listed()
+            && let Some(last) = self.objects().find(&input.bucket, token).map_err(refused)?
+        {
+            found.insert(0, last);
+        }
         let page = page(found, &prefix, &after, input.delimiter.as_deref(), most);
         let common = page.common.into_iter();
         let common = common.map(|prefix| CommonPrefix { prefix: Some(prefix) }).collect();
@@ -339,6 +346,24 @@ impl S3 for Api {
             None => Err(s3_error!(NoSuchUpload)),
         }
     }
+}
+
+/// The bytes of an answer: at once, or in pieces each of which comes after `pause`.
+fn in_pieces(
+    bytes: Bytes,
+    pause: Duration,
+) -> impl futures::Stream<Item = Result<Bytes, std::io::Error>> + Send + Sync + 'static {
+    let piece = if pause.is_zero() { bytes.len().max(1) } else { TRICKLE_PIECE };
+    futures::stream::unfold(bytes, move |mut left| async move {
+        if left.is_empty() {
+            return None;
+        }
+        if !pause.is_zero() {
+            clock::sleep(pause).await;
+        }
+        let piece = left.split_to(piece.min(left.len()));
+        Some((Ok(piece), left))
+    })
 }
 
 fn check_read(stored: &Stored, if_match: Option<&IfMatch>) -> S3Result<()> {

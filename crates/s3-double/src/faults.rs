@@ -31,6 +31,13 @@ pub struct Faults {
     pub list_delay: Duration,
     /// Conditions of puts are not looked at, as some stores do not (`ignore_conditions`, 0 or 1).
     pub ignore_conditions: bool,
+    /// How long a client that meets `slow_down` is asked to stay away, in seconds; 0 does not say
+    /// (`retry_after_s`).
+    pub retry_after_s: u64,
+    /// The bytes of an object come in pieces of 16 KiB, each after so long (`trickle_ms`).
+    pub trickle: Duration,
+    /// Each page of a list begins with the last object of the page before (`repeat_listed`, 0 or 1).
+    pub repeat_listed: bool,
     /// Only requests of this method, if not empty (`method`).
     pub method: String,
     /// Only requests whose path or query holds this, if not empty (`target`).
@@ -55,6 +62,9 @@ impl Default for Faults {
             stall_for: Duration::from_secs(30),
             list_delay: Duration::ZERO,
             ignore_conditions: false,
+            retry_after_s: 0,
+            trickle: Duration::ZERO,
+            repeat_listed: false,
             method: String::new(),
             target: String::new(),
             count: 0,
@@ -105,6 +115,9 @@ impl Faults {
             "stall_ms" => self.stall_for = Duration::from_millis(number()?),
             "list_delay_ms" => self.list_delay = Duration::from_millis(number()?),
             "ignore_conditions" => self.ignore_conditions = number()? != 0,
+            "retry_after_s" => self.retry_after_s = number()?,
+            "trickle_ms" => self.trickle = Duration::from_millis(number()?),
+            "repeat_listed" => self.repeat_listed = number()? != 0,
             "count" => self.count = number()?,
             "seed" => self.seed = number()?,
             "method" => self.method = value.to_ascii_uppercase(),

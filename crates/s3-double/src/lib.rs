@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`Server`] | the listener, and faults put around each request |
 //! | [`Faults`] | which faults, how often; changed while it runs |
+//! | [`Keys`], [`Issuer`] | who may ask; where programs in a cloud get keys of a session from |
 //! | `api` | S3's operations, as far as Milvus and its tools use them |
 //! | `objects` | what is stored: in memory, or in a directory that outlives the process |
 //!
@@ -17,9 +18,13 @@
 mod api;
 mod control;
 mod faults;
+mod issuer;
+mod keys;
 mod objects;
 mod server;
 
 pub use faults::{FaultSpecError, Faults};
+pub use issuer::Issuer;
+pub use keys::{Key, Keys};
 pub use objects::{Condition, NotStored, Objects, Stored};
 pub use server::{Options, Server};

@@ -13,7 +13,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use milvus_base::{clock, task};
 use parking_lot::Mutex;
-use s3s::auth::SimpleAuth;
 use s3s::host::SingleDomain;
 use s3s::service::{S3Service, S3ServiceBuilder};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::api::{Api, Upload};
 use crate::control;
 use crate::faults::{Asked, Dice, Fate, Faults};
+use crate::keys::{Auth, Key, Keys, scope};
 use crate::objects::Objects;
 
 /// How a server is started.
@@ -31,12 +31,14 @@ pub struct Options {
     pub port: u16,
     /// What is stored, at first.
     pub objects: Objects,
-    /// The only access key.
+    /// The access key that is known at first.
     pub access_key: String,
     /// Its secret.
     pub secret_key: String,
     /// Whether `{bucket}.localhost` names a bucket.
     pub virtual_host: bool,
+    /// The region that requests must be signed for; any if none.
+    pub region: Option<String>,
     /// The most keys on one page of a list.
     pub page: usize,
     /// The faults, at first.
@@ -51,6 +53,7 @@ impl Default for Options {
             access_key: "minioadmin".to_owned(),
             secret_key: "minioadmin".to_owned(),
             virtual_host: false,
+            region: None,
             page: 1000,
             faults: Faults::default(),
         }
@@ -69,6 +72,9 @@ pub struct Server {
 pub(crate) struct Shared {
     pub(crate) objects: Objects,
     pub(crate) page: usize,
+    keys: Arc<Keys>,
+    region: Option<String>,
+    virtual_host_requests: Mutex<u64>,
     dice: Mutex<Dice>,
     /// How many conditional puts of each target are under way.
     under_way: Mutex<HashMap<String, usize>>,
@@ -87,9 +93,15 @@ impl Server {
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", options.port)).await?;
         let control = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let keys = Arc::new(Keys::default());
+        let key = Key { secret: options.secret_key, session_token: None, ends_ms: u64::MAX };
+        keys.add(&options.access_key, key);
         let shared = Arc::new(Shared {
             objects: options.objects,
             page: options.page.max(1),
+            keys: Arc::clone(&keys),
+            region: options.region,
+            virtual_host_requests: Mutex::default(),
             dice: Mutex::new(Dice::new(options.faults)),
             under_way: Mutex::default(),
             requests: Mutex::default(),
@@ -97,7 +109,7 @@ impl Server {
         });
         let api = Api { shared: Arc::clone(&shared) };
         let mut builder = S3ServiceBuilder::new(api);
-        builder.set_auth(SimpleAuth::from_single(options.access_key, options.secret_key));
+        builder.set_auth(Auth(keys));
         let address = listener.local_addr()?;
         if options.virtual_host {
             let domain = format!("localhost:{}", address.port());
@@ -136,6 +148,16 @@ impl Server {
         *self.shared.requests.lock()
     }
 
+    /// How many of them named their bucket in the host.
+    pub fn virtual_host_requests(&self) -> u64 {
+        *self.shared.virtual_host_requests.lock()
+    }
+
+    /// Who may ask.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.shared.keys
+    }
+
     /// How many uploads in parts are neither completed nor abandoned.
     pub fn uploads(&self) -> usize {
         self.shared.uploads.lock().len()
@@ -172,6 +194,30 @@ impl Shared {
         self.dice.lock().faults().ignore_conditions
     }
 
+    pub(crate) fn repeats_listed(&self) -> bool {
+        self.dice.lock().faults().repeat_listed
+    }
+
+    pub(crate) fn trickle(&self) -> Duration {
+        self.dice.lock().faults().trickle
+    }
+
+    fn retry_after_s(&self) -> u64 {
+        self.dice.lock().faults().retry_after_s
+    }
+
+    /// The answer to a request that is refused for who asks, or for where.
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Response<s3s::Body>> {
+        let headers = request.headers();
+        if let Err(refusal) = self.keys.check(headers) {
+            return Some(failure(400, refusal.code, refusal.message));
+        }
+        let asked = headers.get(header::AUTHORIZATION)?.to_str().ok().and_then(scope)?.region;
+        let want = self.region.as_deref().filter(|want| *want != asked)?;
+        let words = format!("the region '{asked}' is wrong; expecting '{want}'");
+        Some(region_failure(&words, want))
+    }
+
     pub(crate) fn set_faults(&self, faults: Faults) {
         *self.dice.lock() = Dice::new(faults);
     }
@@ -185,6 +231,10 @@ impl Shared {
 
     fn begin(&self, request: &Request<Incoming>) -> (Fate, Duration, Option<UnderWay<'_>>) {
         *self.requests.lock() += 1;
+        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+        if host.is_some_and(|host| host.contains(".localhost")) {
+            *self.virtual_host_requests.lock() += 1;
+        }
         let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         let headers = request.headers();
         let conditional = *request.method() == Method::PUT
@@ -270,13 +320,19 @@ async fn answer(
     }
     match fate {
         Fate::Cut => return Err(Cut),
-        Fate::SlowDown => return Ok(failure(503, "SlowDown", "Reduce your request rate.")),
+        Fate::SlowDown => {
+            let answer = failure(503, "SlowDown", "Reduce your request rate.");
+            return Ok(with_retry_after(answer, shared.retry_after_s()));
+        }
         Fate::Error => return Ok(failure(500, "InternalError", "We met an internal error.")),
         Fate::Conflict => {
             let words = "A conflicting conditional operation is in progress.";
             return Ok(failure(409, "ConditionalRequestConflict", words));
         }
         Fate::Well | Fate::ErrorAfter | Fate::LostReply => {}
+    }
+    if let Some(refusal) = shared.refusal(&request) {
+        return Ok(refusal);
     }
     let response = hyper::service::Service::call(&service, request).await.map_err(|_| Cut)?;
     match fate {
@@ -287,10 +343,25 @@ async fn answer(
 }
 
 fn failure(status: u16, code: &str, message: &str) -> Response<s3s::Body> {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
-         <Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    );
+    error(status, &format!("<Code>{code}</Code><Message>{message}</Message>"))
+}
+
+fn region_failure(message: &str, region: &str) -> Response<s3s::Body> {
+    let code = "AuthorizationHeaderMalformed";
+    let elements =
+        format!("<Code>{code}</Code><Message>{message}</Message><Region>{region}</Region>");
+    error(400, &elements)
+}
+
+fn with_retry_after(mut answer: Response<s3s::Body>, seconds: u64) -> Response<s3s::Body> {
+    if seconds > 0 {
+        answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    answer
+}
+
+fn error(status: u16, elements: &str) -> Response<s3s::Body> {
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error>{elements}</Error>");
     let mut response = Response::new(s3s::Body::from(body));
     *response.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
     // The request's body was not read: what follows on this connection would be it.

@@ -16,7 +16,9 @@
 //! Copies are at most [`CacheOptions::max_bytes`], with those on their way; the least recently used
 //! leave first. Maps and files stay valid when their copy leaves; its space is free when the last of
 //! them is dropped. When the disk fails or is full, or an object is larger than the cache, it is read
-//! into memory: a broken cache disk is slow, never wrong.
+//! into memory: a broken cache disk is slow, never wrong. A copy whose length is not the object's any
+//! more is fetched anew; bytes that changed in it are found by who reads them, as Milvus's files carry
+//! checksums.
 //!
 //! What is put or deleted through this store is seen at once. A copy is not compared again with the
 //! store behind: objects that are mapped must not be replaced by others. Milvus replaces none.
@@ -173,7 +175,11 @@ impl ObjectStore for CachedStore {
         match io::run(move || copy.read(wanted)).await? {
             Ok(bytes) => Ok(bytes),
             // It left between the look and the reading, or its disk is broken.
-            Err(_) => self.inner.get_range(path, range).await,
+            Err(error) => {
+                tracing::debug!(path, %error, "a copy is not read any more");
+                self.space.forget(path);
+                self.inner.get_range(path, range).await
+            }
         }
     }
 

@@ -211,9 +211,11 @@ fn unavailable_code(cause: &RemoteCause) -> ErrorCode {
     match cause {
         RemoteCause::Status { status: 429 | 503, .. } => ErrorCode::IoTooManyRequests,
         RemoteCause::Credentials(_) => ErrorCode::IoInvalidCredentials,
-        RemoteCause::Status { .. } | RemoteCause::Timeout { .. } | RemoteCause::Transport(_) => {
-            ErrorCode::ServiceUnavailable
-        }
+        RemoteCause::Status { .. }
+        | RemoteCause::WrongRegion { .. }
+        | RemoteCause::Certificate(_)
+        | RemoteCause::Timeout { .. }
+        | RemoteCause::Transport(_) => ErrorCode::ServiceUnavailable,
     }
 }
 

@@ -10,7 +10,8 @@
 //! | conditional put | `If-None-Match: *`, `If-Match` (Google: generations); at most once, even if replies are lost |
 //! | get, map | one request; above 8 MiB in pieces, several at once, all of one state |
 //! | writer | in parts, while it is written, in bounded memory |
-//! | trouble (5xx, 429, 409, timeouts, broken connections) | tried again for [`RemoteConfig::retry_timeout`] |
+//! | trouble (5xx, 429, 409, timeouts, broken connections) | tried again for [`RemoteConfig::retry_timeout`], not before the time that the store asks for |
+//! | slow answers | waited for as long as their bytes come |
 //!
 //! An operation that fails in the end says how: [`StoreError::Unavailable`] when trouble lasted,
 //! [`StoreError::InDoubt`] when a conditional put may have happened and cannot be told any more,
@@ -30,6 +31,8 @@ mod cause;
 mod config;
 mod connect;
 mod http;
+mod iam;
+mod localhost;
 mod probe;
 mod put;
 mod read;

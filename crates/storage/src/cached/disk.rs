@@ -86,8 +86,15 @@ impl Drop for Part {
 }
 
 impl Copy {
+    /// Its file, if that is still as long as the object.
     pub(super) fn open(&self) -> io::Result<File> {
-        File::open(&self.file)
+        let file = File::open(&self.file)?;
+        let (got, want) = (file.metadata()?.len(), self.meta.size);
+        if got != want {
+            let words = format!("the copy of {} has {got} bytes, want {want}", self.meta.path);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, words));
+        }
+        Ok(file)
     }
 
     pub(super) fn read(&self, range: Range<u64>) -> io::Result<Bytes> {

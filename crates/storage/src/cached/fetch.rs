@@ -51,8 +51,11 @@ pub(super) async fn copy(
                 let opened = copy.clone();
                 match run(move || opened.open()).await? {
                     Ok(file) => return Ok(Fetched::File(copy, file)),
-                    // It left just now, or the disk lost it: next time it is fetched.
-                    Err(_) => space.forget(path),
+                    // It left just now, or the disk lost some of it: next time it is fetched.
+                    Err(error) => {
+                        tracing::debug!(path, %error, "a copy is fetched anew");
+                        space.forget(path);
+                    }
                 }
             }
             // Whether it came or not is seen at the next turn.

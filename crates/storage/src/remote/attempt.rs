@@ -1,16 +1,19 @@
 //! How a remote store is asked: each attempt for a bounded time, attempts again for a bounded time,
-//! with pauses that grow and are never the same.
+//! with pauses that grow and are never the same, and not shorter than the store asks for. An answer
+//! whose bytes come slowly is not cut: its time begins anew with each that comes.
 //!
 //! The `object_store` crate's own repeating is off: it would repeat a conditional put whose reply was
 //! lost, and take our own object for another writer's.
 
 use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use milvus_base::retry::Backoff;
 use milvus_base::{Clock, random};
 
-use super::cause::{Answer, RemoteCause};
+use super::cause::{self, Answer, RemoteCause};
 use crate::error::StoreError;
 
 /// What a request moves this fast is not called slow, in bytes for each second.
@@ -54,6 +57,22 @@ pub(super) struct Attempts<'a> {
     deadline: Duration,
     count: u32,
     in_doubt: bool,
+    /// How long the store asked us to stay away.
+    asked: Duration,
+}
+
+/// How many bytes of an answer have come; who reads them adds them up.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress(Arc<AtomicU64>);
+
+impl Progress {
+    pub(super) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl Policy {
@@ -81,6 +100,7 @@ impl Policy {
                 .saturating_add(extra),
             count: 0,
             in_doubt: false,
+            asked: Duration::ZERO,
         }
     }
 
@@ -104,18 +124,52 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// The same for a read, whose attempts may last as long as bytes come.
+    pub(super) async fn repeat_read<T, F>(
+        &self,
+        call: Call<'_>,
+        mut attempt: impl FnMut(Progress) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = object_store::Result<T>> + Send,
+    {
+        let mut attempts = self.attempts(call, 0);
+        loop {
+            let progress = Progress::default();
+            match attempts.once_while(attempt(progress.clone()), &progress).await {
+                Ok(value) => return Ok(value),
+                Err(answer) => attempts.pause(answer).await?,
+            }
+        }
+    }
+}
+
 impl Attempts<'_> {
     /// Waits for one attempt, as long as one may take and the whole may last.
     pub(super) async fn once<T>(
         &mut self,
         attempt: impl Future<Output = object_store::Result<T>> + Send,
     ) -> Result<T, Answer> {
+        self.once_while(attempt, &Progress::default()).await
+    }
+
+    /// The same, and longer while `progress` is made.
+    async fn once_while<T>(
+        &mut self,
+        attempt: impl Future<Output = object_store::Result<T>> + Send,
+        progress: &Progress,
+    ) -> Result<T, Answer> {
         self.count += 1;
+        self.asked = Duration::ZERO;
         let left = self.deadline.saturating_sub(self.policy.clock.monotonic());
         let timeout = self.timeout.min(left);
         tokio::select! {
-            result = attempt => result.map_err(|error| Answer::of(&error)),
-            () = self.policy.clock.sleep(timeout) => {
+            result = attempt => result.map_err(|error| {
+                self.asked = cause::retry_after(&error).unwrap_or_default();
+                Answer::of(&error)
+            }),
+            () = stalled(&self.policy.clock, timeout, self.timeout, progress) => {
                 let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
                 let cause = RemoteCause::Timeout { timeout_ms };
                 Err(Answer::Trouble { cause, in_doubt: true })
@@ -130,7 +184,7 @@ impl Attempts<'_> {
         };
         self.in_doubt |= in_doubt;
         let pause = self.policy.pauses.pause(self.count - 1);
-        let pause = random::jitter(pause, self.policy.pauses.jitter);
+        let pause = random::jitter(pause, self.policy.pauses.jitter).max(self.asked);
         if self.policy.clock.monotonic().saturating_add(pause) >= self.deadline {
             return Err(self.failure(answer));
         }
@@ -147,6 +201,19 @@ impl Attempts<'_> {
 
     fn failure(&self, answer: Answer) -> Failure {
         Failure { answer, attempts: self.count, in_doubt: self.in_doubt }
+    }
+}
+
+/// Returns once nothing came for `first`, then for `each` time.
+async fn stalled(clock: &Clock, first: Duration, each: Duration, progress: &Progress) {
+    let (mut wait, mut seen) = (first, progress.bytes());
+    loop {
+        clock.sleep(wait).await;
+        let now = progress.bytes();
+        if now == seen {
+            return;
+        }
+        (wait, seen) = (each, now);
     }
 }
 
@@ -175,7 +242,7 @@ fn odd(status: u16) -> RemoteCause {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     use super::*;
 

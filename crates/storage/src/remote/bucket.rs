@@ -102,13 +102,11 @@ async fn s3_request(config: &RemoteConfig, s3: &AmazonS3) -> object_store::Resul
     if config.use_virtual_host {
         url.push('/');
     }
-    let body = match config.region() {
-        DEFAULT_REGION => String::new(),
-        region => location(region),
-    };
+    let region = config.region();
+    let body = if region == DEFAULT_REGION { String::new() } else { location(&region) };
     let mut request = put(url, body)?;
     let credential = s3.credentials().get_credential().await?;
-    AwsAuthorizer::new(&credential, "s3", config.region()).try_authorize(&mut request, None)?;
+    AwsAuthorizer::new(&credential, "s3", &region).try_authorize(&mut request, None)?;
     Ok(request)
 }
 

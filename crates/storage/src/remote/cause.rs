@@ -5,6 +5,8 @@
 //! status and the error code decide here, and never a text made for people.
 
 use std::error::Error;
+use std::io;
+use std::time::Duration;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
@@ -21,6 +23,17 @@ pub enum RemoteCause {
         /// Its words; may be empty.
         message: String,
     },
+    /// The bucket is in another region.
+    #[error("the bucket is in region {want}, and minio.region says {got}")]
+    WrongRegion {
+        /// The region of the settings.
+        got: String,
+        /// The region that the store names.
+        want: String,
+    },
+    /// Who answered is not whom we trust.
+    #[error("its certificate is refused: {0} (minio.ssl.tlsCACert says whom to trust besides)")]
+    Certificate(String),
     /// No answer within the time for one request.
     #[error("it did not answer within {timeout_ms} ms")]
     Timeout {
@@ -49,6 +62,37 @@ fn spaced(code: &str, message: &str) -> String {
 #[error("{0}")]
 pub(super) struct CredentialsRefused(pub(super) RemoteCause);
 
+impl CredentialsRefused {
+    /// What `error`, which came instead of credentials, says.
+    pub(super) fn of(error: &object_store::Error) -> Self {
+        if let Some(Self(cause)) = find::<Self>(error) {
+            return Self(cause.clone());
+        }
+        let said = find::<RemoteCause>(error).cloned();
+        Self(said.unwrap_or_else(|| RemoteCause::Transport(innermost(error))))
+    }
+
+    /// Whether asking again could help: not where who we are was looked at and refused.
+    fn may_pass(&self) -> bool {
+        !matches!(self.0, RemoteCause::Status { status, .. }
+            if (400..500).contains(&status) && !matches!(status, 408 | 429))
+    }
+}
+
+/// An answer of the store that is no success, and how long it asked us to stay away.
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub(super) struct Answered {
+    #[source]
+    pub(super) cause: RemoteCause,
+    pub(super) retry_after: Option<Duration>,
+}
+
+/// How long the store that answered with `error` asked us to stay away.
+pub(super) fn retry_after(error: &object_store::Error) -> Option<Duration> {
+    find::<Answered>(error)?.retry_after
+}
+
 /// What an attempt that gave no value means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -73,10 +117,16 @@ impl Answer {
     pub(super) fn of(error: &object_store::Error) -> Self {
         if let Some(refused) = find::<CredentialsRefused>(error) {
             let cause = RemoteCause::Credentials(refused.to_string());
-            return Self::Trouble { cause, in_doubt: false };
+            return match refused.may_pass() {
+                true => Self::Trouble { cause, in_doubt: false },
+                false => Self::Denied(cause),
+            };
         }
         if let Some(cause) = find::<RemoteCause>(error) {
             return Self::of_cause(cause);
+        }
+        if let Some(refused) = chain(error).find_map(refused_certificate) {
+            return Self::of_cause(&RemoteCause::Certificate(refused));
         }
         let cause = RemoteCause::Transport(innermost(error));
         // A request that was never sent cannot have been carried out.
@@ -88,6 +138,9 @@ impl Answer {
     /// What `cause` means.
     pub(super) fn of_cause(cause: &RemoteCause) -> Self {
         let cause = cause.clone();
+        if matches!(cause, RemoteCause::WrongRegion { .. } | RemoteCause::Certificate(_)) {
+            return Self::Refused(cause);
+        }
         let RemoteCause::Status { status, code, .. } = &cause else {
             return Self::Trouble { cause, in_doubt: true };
         };
@@ -97,6 +150,7 @@ impl Answer {
             (304 | 412, _) | (409, "BlobAlreadyExists") => Self::Condition,
             (416, _) => Self::Range,
             (401 | 403, _) => Self::Denied(cause),
+            (400, "ExpiredToken" | "InvalidToken" | "TokenRefreshRequired") => Self::Denied(cause),
             // Racing conditional writes, a bucket that is being made, or too many requests: nothing
             // was done.
             (409 | 429, _) | (503, "SlowDown") => Self::Trouble { cause, in_doubt: false },
@@ -118,19 +172,49 @@ fn find<T: Error + 'static>(error: &object_store::Error) -> Option<&T> {
     chain(error).find_map(|error| error.downcast_ref())
 }
 
+/// What TLS has against the server's certificate, if that is what `error` says. What lies within an
+/// [`io::Error`] is not in the chain.
+fn refused_certificate(mut error: &(dyn Error + 'static)) -> Option<String> {
+    while let Some(within) = error.downcast_ref::<io::Error>() {
+        error = within.get_ref()?;
+    }
+    let refused = |error: &&rustls::Error| matches!(error, rustls::Error::InvalidCertificate(_));
+    error.downcast_ref().filter(refused).map(ToString::to_string)
+}
+
 /// The last and most telling message of a chain of errors.
 fn innermost(error: &object_store::Error) -> String {
     chain(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
+/// Whether an answer says that requests for region `got` are not for this server, but for `want`: a
+/// redirect, or a signature that it does not take.
+pub(super) fn wrong_region(
+    status: u16,
+    code: &str,
+    got: &str,
+    want: Option<String>,
+) -> Option<RemoteCause> {
+    let of_regions = matches!(
+        (status, code),
+        (301 | 307, _)
+            | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException")
+    );
+    let want = want.filter(|want| of_regions && !want.is_empty() && want != got)?;
+    Some(RemoteCause::WrongRegion { got: got.to_owned(), want })
+}
+
 /// The code and the message in an error's XML body; whatever is missing is empty.
 pub(super) fn code_and_message(body: &str) -> (String, String) {
-    let element = |name: &str| {
-        let rest = body.split_once(&format!("<{name}>"))?.1;
-        let text = rest.split_once(&format!("</{name}>"))?.0;
-        Some(text.chars().take(300).filter(|c| !c.is_control()).collect())
-    };
-    (element("Code").unwrap_or_default(), element("Message").unwrap_or_default())
+    let text = |name| element(body, name).unwrap_or_default();
+    (text("Code"), text("Message"))
+}
+
+/// The text of the first element `name` in an error's XML body.
+pub(super) fn element(body: &str, name: &str) -> Option<String> {
+    let rest = body.split_once(&format!("<{name}>"))?.1;
+    let text = rest.split_once(&format!("</{name}>"))?.0;
+    Some(text.chars().take(300).filter(|c| !c.is_control()).collect())
 }
 
 #[cfg(test)]
@@ -159,6 +243,51 @@ mod tests {
         assert!(matches!(of(403, "SignatureDoesNotMatch"), Answer::Denied(_)));
         assert!(matches!(of(400, "EntityTooLarge"), Answer::Refused(_)));
         assert!(matches!(of(301, "PermanentRedirect"), Answer::Refused(_)));
+    }
+
+    #[test]
+    fn a_refused_certificate_is_found_however_deep_it_lies() {
+        let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let deep = io::Error::other(io::Error::new(io::ErrorKind::InvalidData, refused));
+        let generic = |source| object_store::Error::Generic { store: "S3", source };
+        let answer = Answer::of(&generic(Box::new(deep)));
+        assert!(
+            matches!(&answer, Answer::Refused(RemoteCause::Certificate(words))
+                if words.contains("UnknownIssuer")),
+            "{answer:?}"
+        );
+        let reset = io::Error::from(io::ErrorKind::ConnectionReset);
+        let answer = Answer::of(&generic(Box::new(io::Error::other(reset))));
+        assert!(matches!(answer, Answer::Trouble { in_doubt: true, .. }), "{answer:?}");
+    }
+
+    #[test]
+    fn answers_about_who_asks_are_denials() {
+        let of = |number, code| Answer::of_cause(&status(number, code));
+        for code in ["ExpiredToken", "InvalidToken", "TokenRefreshRequired"] {
+            assert!(matches!(of(400, code), Answer::Denied(_)), "{code}");
+        }
+        let of_issuer = |number| {
+            let refused = CredentialsRefused(status(number, ""));
+            Answer::of(&object_store::Error::Generic { store: "S3", source: Box::new(refused) })
+        };
+        assert!(matches!(of_issuer(403), Answer::Denied(RemoteCause::Credentials(_))));
+        for may_pass in [408, 429, 500, 503] {
+            assert!(matches!(of_issuer(may_pass), Answer::Trouble { in_doubt: false, .. }));
+        }
+    }
+
+    #[test]
+    fn a_region_is_wrong_only_where_the_answer_is_about_regions() {
+        let want = || Some("eu-west-1".to_owned());
+        let wrong = |status, code, want| wrong_region(status, code, "us-east-1", want).is_some();
+        assert!(wrong(301, "PermanentRedirect", want()));
+        assert!(wrong(400, "AuthorizationHeaderMalformed", want()));
+        // Servers name their region in other answers too.
+        assert!(!wrong(400, "EntityTooLarge", want()) && !wrong(403, "AccessDenied", want()));
+        for same in [None, Some(String::new()), Some("us-east-1".to_owned())] {
+            assert!(!wrong(301, "PermanentRedirect", same));
+        }
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Where a remote store is and how it is spoken to: Milvus's `minio.*` settings as one struct.
 //!
 //! Nothing here reads YAML or `MINIO_*` variables; the server does. With [`RemoteConfig::use_iam`]
-//! the credentials come from the environment as each provider's own tools read it (`AWS_*`, a
-//! metadata service, `AZURE_*`, Google's application default credentials).
+//! the credentials come from the environment as each provider's own tools read it (`iam` for AWS;
+//! `AZURE_*`; Google's application default credentials).
 //!
 //! Secrets are never shown: not by `Debug`, not in an error.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,6 +59,9 @@ pub struct RemoteConfig {
     pub request_timeout: Duration,
     /// How long an operation is tried again before it is given up.
     pub retry_timeout: Duration,
+    /// Stands for the process's environment, from which credentials of [`RemoteConfig::use_iam`] come;
+    /// that itself if none. For tests: Google's and Azure's are read from the process's alone.
+    pub environment: Option<BTreeMap<String, String>>,
 }
 
 impl Default for RemoteConfig {
@@ -79,6 +83,7 @@ impl Default for RemoteConfig {
             use_virtual_host: false,
             request_timeout: Duration::from_secs(10),
             retry_timeout: Duration::from_secs(20),
+            environment: None,
         }
     }
 }
@@ -142,9 +147,22 @@ impl RemoteConfig {
         format!("{}://{}.blob.{}", self.scheme(), self.access_key, self.address)
     }
 
-    /// The region, with its default.
-    pub(super) fn region(&self) -> &str {
-        if self.region.is_empty() { "us-east-1" } else { &self.region }
+    /// The region: that of the settings, with IAM that of the environment, else the usual one.
+    pub(super) fn region(&self) -> String {
+        if !self.region.is_empty() {
+            return self.region.clone();
+        }
+        let outside = if self.use_iam { super::iam::region(self) } else { None };
+        outside.unwrap_or_else(|| "us-east-1".to_owned())
+    }
+
+    /// The variable `name` of the environment, unless it is empty.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = match &self.environment {
+            Some(environment) => environment.get(name).cloned(),
+            None => std::env::var(name).ok(),
+        };
+        value.filter(|value| !value.is_empty())
     }
 
     /// What every key begins with: empty, or ending in `/`.

@@ -12,6 +12,7 @@ use object_store::{ObjectStore, RetryConfig};
 use super::cause::RemoteCause;
 use super::config::{RemoteConfig, RemoteKind};
 use super::http::{self, Connector};
+use super::iam;
 use crate::error::StoreError;
 
 /// All that a remote store needs of its client.
@@ -45,7 +46,7 @@ pub(super) fn connect(config: &RemoteConfig) -> Result<Connected, StoreError> {
     };
     match config.kind {
         RemoteKind::S3 => {
-            let s3 = s3(config, &connector).build().map_err(refused)?;
+            let s3 = s3(config, &connector)?.map_err(refused)?;
             Ok(Connected { client: Arc::new(s3.clone()), maker: Maker::S3(s3), connector })
         }
         RemoteKind::Gcs => {
@@ -60,36 +61,37 @@ pub(super) fn connect(config: &RemoteConfig) -> Result<Connected, StoreError> {
 }
 
 /// Repeating is ours (`attempt`).
-fn no_retries() -> RetryConfig {
+pub(super) fn no_retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
-fn s3(config: &RemoteConfig, connector: &Connector) -> AmazonS3Builder {
+fn s3(
+    config: &RemoteConfig,
+    connector: &Connector,
+) -> Result<object_store::Result<AmazonS3>, StoreError> {
     // The endpoint holds the bucket where the host does.
     let endpoint = if config.use_virtual_host { config.bucket_url() } else { config.url() };
-    let mut builder =
-        if config.use_iam { AmazonS3Builder::from_env() } else { AmazonS3Builder::new() }
-            .with_endpoint(endpoint)
-            .with_bucket_name(&config.bucket)
-            .with_virtual_hosted_style_request(config.use_virtual_host)
-            .with_conditional_put(S3ConditionalPut::ETagMatch)
-            // TLS protects what is sent; without it the signature does.
-            .with_unsigned_payload(config.use_ssl)
-            .with_disable_bulk_delete(true)
-            .with_client_options(http::options(config))
-            .with_retry(no_retries())
-            .with_http_connector(connector.clone());
-    if !config.use_iam || !config.region.is_empty() {
-        builder = builder.with_region(config.region());
-    }
+    let builder = AmazonS3Builder::new()
+        .with_endpoint(endpoint)
+        .with_bucket_name(&config.bucket)
+        .with_region(config.region())
+        .with_virtual_hosted_style_request(config.use_virtual_host)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        // TLS protects what is sent; without it the signature does.
+        .with_unsigned_payload(config.use_ssl)
+        .with_disable_bulk_delete(true)
+        .with_client_options(http::options(config))
+        .with_retry(no_retries())
+        .with_http_connector(connector.clone());
     if !config.use_iam {
-        builder = builder
-            .with_access_key_id(&config.access_key)
-            .with_secret_access_key(&config.secret_key);
-    } else if !config.iam_endpoint.is_empty() {
-        builder = builder.with_metadata_endpoint(&config.iam_endpoint);
+        let (access_key, secret_key) = (&config.access_key, &config.secret_key);
+        return Ok(builder
+            .with_access_key_id(access_key)
+            .with_secret_access_key(secret_key)
+            .build());
     }
-    builder
+    let credentials = iam::credentials(config, connector)?;
+    Ok(credentials.and_then(|credentials| builder.with_credentials(credentials).build()))
 }
 
 fn gcs(config: &RemoteConfig, connector: &Connector) -> GoogleCloudStorageBuilder {

@@ -12,8 +12,11 @@ use object_store::client::{
 };
 use rustls::ClientConfig;
 
-use super::cause::{CredentialsRefused, RemoteCause, code_and_message};
+use super::cause::{
+    Answered, CredentialsRefused, RemoteCause, code_and_message, element, wrong_region,
+};
 use super::config::RemoteConfig;
+use super::localhost::Localhost;
 use super::tls;
 use crate::error::StoreError;
 
@@ -26,9 +29,13 @@ const BODY_BYTES: usize = 64 * 1024;
 #[derive(Clone)]
 pub(super) struct Connector(Arc<Known>);
 
+#[derive(Clone)]
 struct Known {
     /// The server's host, without port.
     host: String,
+    region: String,
+    /// Whether requests without TLS are sent although the options forbid them.
+    plain: bool,
     secrets: Vec<String>,
     /// If certificates are to be trusted besides the system's.
     tls: Option<ClientConfig>,
@@ -39,7 +46,13 @@ impl Connector {
     pub(super) fn new(config: &RemoteConfig) -> Result<Self, StoreError> {
         tls::install_crypto();
         let tls = config.ca_file.as_deref().map(tls::trusting).transpose()?;
-        Ok(Self(Arc::new(Known { host: config.host(), secrets: config.secrets(), tls })))
+        let (host, region, secrets) = (config.host(), config.region(), config.secrets());
+        Ok(Self(Arc::new(Known { host, region, plain: false, secrets, tls })))
+    }
+
+    /// The same, which sends requests without TLS whatever its options say.
+    pub(super) fn plain(&self) -> Self {
+        Self(Arc::new(Known { plain: true, ..(*self.0).clone() }))
     }
 }
 
@@ -53,6 +66,9 @@ impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
         let inner = match &self.0.tls {
             Some(tls) => trusting_client(tls)?,
+            None if self.0.plain => {
+                ReqwestConnector::default().connect(&options.clone().with_allow_http(true))?
+            }
             None => ReqwestConnector::default().connect(options)?,
         };
         Ok(HttpClient::new(Service { known: self.clone(), inner }))
@@ -65,6 +81,7 @@ pub(super) fn options(config: &RemoteConfig) -> ClientOptions {
         .with_allow_http(!config.use_ssl)
         .with_connect_timeout(CONNECT_TIMEOUT)
         .with_pool_idle_timeout(IDLE_TIMEOUT)
+        .with_dns_resolver(Arc::new(Localhost))
         // Each attempt has a time of its own, by what it moves (`attempt`).
         .with_timeout_disabled()
 }
@@ -77,6 +94,7 @@ fn trusting_client(tls: &ClientConfig) -> object_store::Result<HttpClient> {
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_idle_timeout(IDLE_TIMEOUT)
         .tls_backend_preconfigured(tls.clone())
+        .dns_resolver(Arc::new(Localhost))
         .build();
     let client = client.map_err(|source| object_store::Error::Generic {
         store: "HTTP client",
@@ -101,23 +119,34 @@ impl HttpService for Service {
         if response.status().is_success() {
             return Ok(response);
         }
-        let status = response.status().as_u16();
-        let (code, message) = code_and_message(&body(response).await);
-        let cause = RemoteCause::Status {
-            status,
-            code: self.known.redact(code),
-            message: self.known.redact(message),
-        };
+        let cause = self.known.cause(response).await;
         // `Unknown` is the kind that object_store neither repeats nor interprets.
         Err(if of_store {
             HttpError::new(HttpErrorKind::Unknown, cause)
         } else {
-            HttpError::new(HttpErrorKind::Unknown, CredentialsRefused(cause))
+            HttpError::new(HttpErrorKind::Unknown, CredentialsRefused(cause.cause))
         })
     }
 }
 
 impl Connector {
+    /// What an answer says that is no success.
+    async fn cause(&self, response: HttpResponse) -> Answered {
+        let status = response.status().as_u16();
+        let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let retry_after = header("retry-after").and_then(|text| text.parse().ok());
+        let region = header("x-amz-bucket-region");
+        let body = body(response).await;
+        let retry_after = retry_after.map(Duration::from_secs);
+        let (code, message) = code_and_message(&body);
+        let region = region.or_else(|| element(&body, "Region"));
+        if let Some(cause) = wrong_region(status, &code, &self.0.region, region) {
+            return Answered { cause, retry_after };
+        }
+        let (code, message) = (self.redact(code), self.redact(message));
+        Answered { cause: RemoteCause::Status { status, code, message }, retry_after }
+    }
+
     /// `text` without the store's secrets.
     pub(super) fn redact(&self, text: String) -> String {
         self.0.secrets.iter().fold(text, |text, secret| text.replace(secret.as_str(), "***"))

@@ -8,7 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::list::PaginatedListOptions;
 use object_store::{GetOptions, GetRange};
 
-use super::attempt::Failure;
+use super::attempt::{Failure, Progress};
 use super::cause::Answer;
 use super::config::RemoteKind;
 use super::{PIECE_BYTES, PIECE_LEN, RemoteStore, write_id};
@@ -69,18 +69,19 @@ impl RemoteStore {
 
     /// The object's state, and its bytes unless they are many.
     async fn read_if_small(&self, path: &str) -> Result<(ObjectMeta, Option<Bytes>), Failure> {
-        let key = self.key(path);
-        let attempt = || async {
-            let result = self.client().get_opts(&key, GetOptions::default()).await?;
+        let key = &self.key(path);
+        let attempt = |progress: Progress| async move {
+            let result = self.client().get_opts(key, GetOptions::default()).await?;
+            progress.add(1);
             if result.meta.size > PIECE_BYTES {
                 return Ok((result.meta, None));
             }
             let meta = result.meta.clone();
-            let bytes = collect(result.into_stream(), meta.size).await?;
+            let bytes = collect(result.into_stream(), meta.size, &progress).await?;
             Ok((meta, Some(bytes)))
         };
         let call = self.call("get", path);
-        let (meta, bytes) = self.policy().repeat(call, PIECE_BYTES, attempt).await?;
+        let (meta, bytes) = self.policy().repeat_read(call, attempt).await?;
         Ok((self.meta(path, &meta)?, bytes))
     }
 
@@ -109,21 +110,22 @@ impl RemoteStore {
         range: Range<u64>,
         etag: Option<&ETag>,
     ) -> Result<(ObjectMeta, Bytes), Failure> {
-        let key = self.key(path);
-        let len = range.end - range.start;
-        let attempt = || async {
+        let (key, range) = (&self.key(path), &range);
+        let attempt = |progress: Progress| async move {
             let options = GetOptions {
                 range: Some(GetRange::Bounded(range.clone())),
                 if_match: etag.map(quoted),
                 ..GetOptions::default()
             };
-            let result = self.client().get_opts(&key, options).await?;
+            let result = self.client().get_opts(key, options).await?;
+            progress.add(1);
             let (meta, got) = (result.meta.clone(), result.range.clone());
-            let bytes = collect(result.into_stream(), got.end.saturating_sub(got.start)).await?;
+            let len = got.end.saturating_sub(got.start);
+            let bytes = collect(result.into_stream(), len, &progress).await?;
             Ok((meta, bytes))
         };
         let call = self.call("get a range of", path);
-        let (meta, bytes) = self.policy().repeat(call, len, attempt).await?;
+        let (meta, bytes) = self.policy().repeat_read(call, attempt).await?;
         Ok((self.meta(path, &meta)?, bytes))
     }
 
@@ -201,6 +203,8 @@ impl RemoteStore {
             }
         }
         found.sort_by(|a: &ObjectMeta, b| a.path.cmp(&b.path));
+        // Pages may overlap where objects come and go meanwhile.
+        found.dedup_by(|b, a| a.path == b.path);
         Ok(found)
     }
 
@@ -230,12 +234,14 @@ fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> {
 async fn collect(
     mut stream: futures::stream::BoxStream<'static, object_store::Result<Bytes>>,
     len: u64,
+    progress: &Progress,
 ) -> object_store::Result<Bytes> {
     let want = usize::try_from(len).unwrap_or(usize::MAX).min(PIECE_LEN);
     let mut buffer = AlignedBuffer::with_capacity(want);
     let mut got = 0;
     while let Some(bytes) = stream.try_next().await? {
         got += bytes.len() as u64;
+        progress.add(bytes.len());
         buffer.push(&bytes);
     }
     if got != len {
@@ -255,5 +261,15 @@ mod tests {
         assert_eq!(pieces(0..1).collect::<Vec<_>>(), [Range { start: 0, end: 1 }]);
         let got: Vec<_> = pieces(5..2 * piece + 6).collect();
         assert_eq!(got, [5..piece + 5, piece + 5..2 * piece + 5, 2 * piece + 5..2 * piece + 6]);
+    }
+
+    #[test]
+    fn sizes_beyond_32_bits_are_numbers_like_others() {
+        const SIX_GIB: u64 = 6 << 30;
+        let all: Vec<_> = pieces(0..SIX_GIB + 1).collect();
+        assert_eq!(all.len(), 769);
+        assert_eq!(all.last(), Some(&(SIX_GIB..SIX_GIB + 1)));
+        assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert_eq!(all.iter().map(|piece| piece.end - piece.start).sum::<u64>(), SIX_GIB + 1);
     }
 }

@@ -207,6 +207,25 @@ async fn a_broken_disk_is_slow_and_never_wrong() {
 }
 
 #[tokio::test]
+async fn a_copy_that_was_cut_short_or_grew_is_fetched_anew() {
+    let (inner, directory) = (MemoryStore::new(), tempfile::tempdir().unwrap());
+    let data = put(&inner, "a", 1, 100 * KIB).await;
+    let store = open(&inner, directory.path(), 1 << 20);
+    for (round, len) in [50 * KIB, 0, 200 * KIB].into_iter().enumerate() {
+        store.map("a").await.unwrap();
+        let copy = fs::read_dir(directory.path()).unwrap().next().unwrap().unwrap().path();
+        fs::OpenOptions::new().write(true).open(&copy).unwrap().set_len(len).unwrap();
+        match round {
+            1 => assert_eq!(store.get_range("a", 5..9).await.unwrap(), data[5..9]),
+            _ => assert!(store.map("a").await.unwrap() == data, "cut to {len}"),
+        }
+        assert!(store.map("a").await.unwrap() == data);
+        assert_eq!(store.stats().misses, 2 + round as u64);
+    }
+    assert_eq!((store.stats().used_bytes, files(directory.path())), (100 * KIB, 1));
+}
+
+#[tokio::test]
 async fn the_directory_is_emptied_at_the_start_of_copies_only() {
     let (inner, directory) = (MemoryStore::new(), tempfile::tempdir().unwrap());
     put(&inner, "a", 1, KIB).await;

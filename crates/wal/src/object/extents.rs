@@ -73,6 +73,14 @@ impl Extents {
         found.filter(|extent| position < extent.end)
     }
 
+    /// The objects that begin at `position` and after it, in order; claims, which hold nothing, left out.
+    pub(super) fn from(&self, position: u64) -> impl Iterator<Item = Extent> {
+        let from = |list: &VecDeque<Extent>| list.partition_point(|e| e.first < position);
+        let settled = self.settled.range(from(&self.settled)..);
+        let all = settled.chain(self.recent.range(from(&self.recent)..));
+        all.filter(|extent| extent.kind != Kind::Claim).copied()
+    }
+
     /// Gives up what lies before `before`, and gives the objects that hold nothing else.
     pub(super) fn truncate(&mut self, before: u64) -> Vec<Extent> {
         self.trim = self.trim.max(before);

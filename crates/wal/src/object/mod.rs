@@ -23,8 +23,10 @@
 //! - **No list is believed.** The manifest says from where on every object exists; the tail is found by
 //!   getting one after the other. A list is asked once, for objects that show that one was lost.
 //!
-//! Group commit: `channel.rs`, `write.rs`. Opening: `open.rs`. Merging: `merge.rs`. Reading: `read.rs`.
+//! Group commit: `channel.rs`, `write.rs`. Opening: `open.rs`. Merging: `merge.rs`. Reading: `read.rs`,
+//! `ahead.rs`.
 
+mod ahead;
 mod block;
 mod channel;
 mod clean;
@@ -56,6 +58,7 @@ use crate::channel_name;
 use crate::error::{OpenError, RemoveError};
 use crate::log::{LogChannel, Wal};
 use crate::planted::PlantedBug;
+use ahead::Budget;
 use channel::{ObjectChannel, Shared};
 use remote::Remote;
 
@@ -123,6 +126,7 @@ pub struct ObjectWal {
     store: Arc<dyn ObjectStore>,
     prefix: String,
     options: ObjectWalOptions,
+    ahead: Budget,
     channels: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Slot>>>>,
 }
 
@@ -140,7 +144,13 @@ impl ObjectWal {
         prefix: impl Into<String>,
         options: ObjectWalOptions,
     ) -> Self {
-        Self { store, prefix: prefix.into(), options, channels: Mutex::default() }
+        Self {
+            store,
+            prefix: prefix.into(),
+            options,
+            ahead: Budget::default(),
+            channels: Mutex::default(),
+        }
     }
 
     fn slot(&self, channel: &str) -> Arc<tokio::sync::Mutex<Slot>> {
@@ -149,7 +159,14 @@ impl ObjectWal {
 
     fn remote(&self, channel: &str, term: u64) -> Remote {
         let dir = format!("{}/{}", self.prefix, channel_name::directory(channel));
-        Remote::new(Arc::clone(&self.store), dir, channel, term, self.options.clone())
+        Remote {
+            store: Arc::clone(&self.store),
+            dir,
+            channel: channel.to_owned(),
+            term,
+            options: self.options.clone(),
+            ahead: self.ahead.clone(),
+        }
     }
 }
 

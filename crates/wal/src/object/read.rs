@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use milvus_storage::StoreError;
 
+use super::ahead::Ahead;
 use super::channel::Shared;
 use super::extents::Extent;
 use super::manifest_keeper::{KeepError, own};
@@ -19,6 +20,7 @@ pub(super) struct ObjectReader {
     /// Whether `position` is one that this reader came to, not one that it was given.
     moved: bool,
     scanner: Option<(Extent, Scanner)>,
+    ahead: Ahead,
     /// The object that was not there when it should be read.
     missed: Option<Extent>,
     failed: bool,
@@ -26,24 +28,27 @@ pub(super) struct ObjectReader {
 
 impl ObjectReader {
     pub(super) fn new(shared: Arc<Shared>, from: Position) -> Self {
-        Self { shared, position: from.0, moved: false, scanner: None, missed: None, failed: false }
+        Self {
+            shared,
+            position: from.0,
+            moved: false,
+            scanner: None,
+            ahead: Ahead::default(),
+            missed: None,
+            failed: false,
+        }
     }
 
     async fn advance(&mut self) -> Result<Option<Record>, ReadError> {
         loop {
-            let shared = &self.shared;
-            let (extent, scanner) = match &mut self.scanner {
-                Some((extent, scanner)) => (*extent, scanner),
-                None => {
-                    let Some(extent) = self.locate()? else {
-                        return Ok(None);
-                    };
-                    let path = shared.remote.path(shared.of, &extent);
-                    let scanner = Scanner::new(path, shared.of, &extent, self.position);
-                    (extent, &mut self.scanner.insert((extent, scanner)).1)
-                }
+            let step = match &mut self.scanner {
+                Some((_, scanner)) => scanner.next(&self.shared.remote).await,
+                None => match self.enter().await? {
+                    Some(entered) => entered,
+                    None => return Ok(None),
+                },
             };
-            match scanner.next(&shared.remote).await {
+            match step {
                 Ok(Step::Record(position, payload)) => {
                     let (position, next) = (Position(position), Position(position + 1));
                     self.position = next.0;
@@ -51,29 +56,61 @@ impl ObjectReader {
                     return Ok(Some(Record { position, next, payload }));
                 }
                 Ok(Step::End) => {
-                    self.position = scanner.position();
-                    self.moved = true;
-                    self.scanner = None;
+                    if let Some((_, scanner)) = self.scanner.take() {
+                        self.position = scanner.position();
+                        self.moved = true;
+                    }
                 }
                 Ok(Step::Bad(damage)) => return Err(damage.into()),
-                Err(StoreError::NotFound { .. }) if self.missed != Some(extent) => {
-                    // Merged or given up since it was found: look again.
-                    self.missed = Some(extent);
-                    self.scanner = None;
-                }
-                Err(StoreError::NotFound { path }) => {
-                    if let Err(KeepError::Fenced { by }) = own(shared).await {
-                        shared.fence(by);
-                        let channel = shared.remote.channel.clone();
-                        return Err(ReadError::Fenced { channel, term: shared.remote.term, by });
-                    }
-                    return Err(damaged(&path, 0, "the object is missing").into());
-                }
-                Err(error) => {
-                    return Err(shared.remote.failed("read", self.position, error).into());
-                }
+                Err(error) => self.fail(error).await?,
             }
         }
+    }
+
+    /// Goes into the object in which the next record lies and takes its first step there; `None` if no
+    /// record is durable yet.
+    async fn enter(&mut self) -> Result<Option<Result<Step, StoreError>>, ReadError> {
+        let Some(extent) = self.locate()? else {
+            return Ok(None);
+        };
+        let shared = &self.shared;
+        let path = shared.remote.path(shared.of, &extent);
+        let mut scanner = Scanner::new(path, shared.of, &extent, self.position);
+        let fetched = self.ahead.take(&extent).await;
+        self.ahead.fetch_behind(shared, &extent);
+        let (_, scanner) = match fetched {
+            Some(Err(error)) => {
+                self.scanner = Some((extent, scanner));
+                return Ok(Some(Err(error)));
+            }
+            Some(Ok(bytes)) => {
+                scanner.begin_with(bytes);
+                self.scanner.insert((extent, scanner))
+            }
+            None => self.scanner.insert((extent, scanner)),
+        };
+        Ok(Some(scanner.next(&shared.remote).await))
+    }
+
+    /// What an object that could not be read means: look again, or an error.
+    async fn fail(&mut self, error: StoreError) -> Result<(), ReadError> {
+        self.ahead.clear();
+        let shared = &self.shared;
+        let at = self.scanner.take().map(|(extent, _)| extent);
+        let StoreError::NotFound { path } = error else {
+            return Err(shared.remote.failed("read", self.position, error).into());
+        };
+        if at.is_some() && self.missed != at {
+            // Merged or given up since it was found: look again.
+            self.missed = at;
+            return Ok(());
+        }
+        if let Err(KeepError::Fenced { by }) = own(shared).await {
+            shared.fence(by);
+            let channel = shared.remote.channel.clone();
+            return Err(ReadError::Fenced { channel, term: shared.remote.term, by });
+        }
+        Err(damaged(&path, 0, "the object is missing").into())
     }
 
     /// The object in which the next record lies, if it is durable already.
@@ -111,6 +148,9 @@ impl Iterator for ObjectReader {
         let runtime = self.shared.runtime.clone();
         let record = runtime.block_on(self.advance()).transpose();
         self.failed = matches!(record, Some(Err(_)));
+        if self.failed {
+            self.ahead.clear();
+        }
         record
     }
 }

@@ -12,6 +12,7 @@ use milvus_storage::{ObjectStore, Payload, StoreError};
 use milvus_types::{Coded as _, ErrorCode};
 
 use super::ObjectWalOptions;
+use super::ahead::{BYTES_AHEAD, Budget};
 use super::block::{BLOCK_HEADER, BlockHeader, Flaw, LogId, VERSION};
 use super::extents::{Extent, Kind};
 use crate::error::{OpenError, StoreFailed, WalDamaged};
@@ -19,6 +20,9 @@ use crate::log::Position;
 
 /// A store that takes fewer than this is as good as away.
 const BYTES_IN_A_SECOND: u64 = 4 << 20;
+
+/// A read is one of many at once.
+const READ_IN_A_SECOND: u64 = 1 << 20;
 
 /// A put is repeated so many times when the disk is full or may not be written to.
 const TRIES_WHEN_REFUSED: u32 = 3;
@@ -30,6 +34,8 @@ pub(super) struct Remote {
     pub(super) channel: String,
     pub(super) term: u64,
     pub(super) options: ObjectWalOptions,
+    /// What readers may fetch before they come to it.
+    pub(super) ahead: Budget,
 }
 
 /// What became of a put under a name that only one writer can have.
@@ -54,16 +60,6 @@ pub(super) enum HeadError {
 }
 
 impl Remote {
-    pub(super) fn new(
-        store: Arc<dyn ObjectStore>,
-        dir: String,
-        channel: &str,
-        term: u64,
-        options: ObjectWalOptions,
-    ) -> Self {
-        Self { store, dir, channel: channel.to_owned(), term, options }
-    }
-
     pub(super) fn manifest_path(&self) -> String {
         format!("{}/manifest", self.dir)
     }
@@ -133,6 +129,19 @@ impl Remote {
         mut request: impl FnMut() -> F,
     ) -> Result<T, StoreError> {
         let attempt = || self.timed(op, path, request());
+        self.options.retry.retry(&self.options.clock, may_pass, attempt).await
+    }
+
+    /// The same for a read of `bytes`, which has time for all that may be read ahead with it.
+    pub(super) async fn retrying_read<F: Future<Output = Result<Bytes, StoreError>>>(
+        &self,
+        path: &str,
+        bytes: u64,
+        mut request: impl FnMut() -> F,
+    ) -> Result<Bytes, StoreError> {
+        let beside = u64::from(BYTES_AHEAD).saturating_add(bytes);
+        let extra = BYTES_IN_A_SECOND / READ_IN_A_SECOND * beside;
+        let attempt = || self.timed_put("read", path, extra, request());
         self.options.retry.retry(&self.options.clock, may_pass, attempt).await
     }
 

@@ -11,7 +11,7 @@ use super::remote::{Remote, damaged};
 use crate::error::WalDamaged;
 
 /// Bytes read at a time, unless a record is larger.
-const READ_BYTES: u64 = 4 << 20;
+pub(super) const READ_BYTES: u64 = 4 << 20;
 
 /// A walk over the records of an object.
 pub(super) struct Scanner {
@@ -60,6 +60,13 @@ impl Scanner {
             offset: 0,
             ahead: Bytes::new(),
             block: None,
+        }
+    }
+
+    /// Begins with `bytes`, the first of the object.
+    pub(super) fn begin_with(&mut self, bytes: Bytes) {
+        if self.offset == 0 {
+            self.ahead = bytes;
         }
     }
 
@@ -150,7 +157,7 @@ impl Scanner {
             let end = self.offset.saturating_add(need.max(READ_BYTES)).min(self.size);
             let range = self.offset..end.max(self.offset);
             let read = || remote.store.get_range(&self.path, range.clone());
-            match remote.retrying("read", &self.path, read).await {
+            match remote.retrying_read(&self.path, range.end - range.start, read).await {
                 Ok(bytes) => self.ahead = bytes,
                 // Shorter than it was: what it still has is read.
                 Err(StoreError::InvalidRange { size, .. }) if size < self.size => {

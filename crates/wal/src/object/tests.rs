@@ -1,5 +1,6 @@
 //! The log in an object store against its promises: over memory, a directory, and a store with faults.
 
+mod ahead;
 mod double;
 mod faults;
 mod formats;
