@@ -19,6 +19,7 @@ const FAILPOINTS: &[&str] = &[
     "flush.before-commit",
     "flush.after-commit",
     "manifest.written",
+    "compact.job-recorded",
     "compact.columns",
     "compact.written",
     "compact.outputs-written",

@@ -62,11 +62,19 @@ pub(crate) fn watch(
                 "bytes of files that are kept for a grace after nothing names them",
                 stats.retired_bytes,
             ),
+            (
+                "milvus_datacoord_unnamed_bytes",
+                "bytes that compactions under way have written",
+                stats.unnamed_bytes,
+            ),
             ("milvus_datacoord_pending_index_builds", "index builds to do", stats.pending_builds),
         ];
         for (name, help, value) in gauges {
             samples.gauge(name, help, &[], value);
         }
+        let help = "bytes on disk, retired and unnamed ones included, for each that live rows take";
+        let amplification = stats.space_amplification();
+        samples.gauge("milvus_datacoord_space_amplification", help, &[], amplification);
         let (done, failed) = (stats.compactions, stats.failed_compactions);
         samples.counter("milvus_datacoord_compactions", "compactions done", &[], done);
         let what = "compactions that failed, most of which are tried again";
