@@ -20,7 +20,7 @@ pub mod kv;
 pub use catalogue::{Catalogue, CatalogueTransaction, FIRST_ID, Stored};
 pub use entry::{
     AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, LoadEntry, LoadType,
-    ManifestEntry, PlacementEntry,
+    LogCutEntry, ManifestEntry, PlacementEntry,
 };
 pub use error::{CommitError, Conflict, LoadError, OpenError, Undecodable};
 pub use kv::{Compare, EmbeddedKv, Kv, KvError, MemoryKv, Op, Transaction};

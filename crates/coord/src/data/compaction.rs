@@ -23,7 +23,7 @@ use std::time::Duration;
 use milvus_base::{Clock, Shutdown};
 use milvus_types::{CollectionId, PartitionId, SegmentId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::jobs::Jobs;
 
@@ -113,6 +113,8 @@ struct Running {
     partition: PartitionId,
     /// Stops the work where it may.
     cancel: Shutdown,
+    /// Closed when the work has ended.
+    ended: watch::Receiver<()>,
 }
 
 /// How busy writers are, and what follows for compaction.
@@ -144,6 +146,14 @@ impl Compactions {
         state.dirty.remove(&id);
         state.timers.remove(&id);
         state.cancel(id);
+    }
+
+    /// Returns once nothing of a collection is being compacted that is now.
+    pub(super) async fn ended(&self, id: CollectionId) {
+        let running = self.state.lock().running.clone();
+        if let Some(mut running) = running.filter(|running| running.collection == id) {
+            while running.ended.changed().await.is_ok() {}
+        }
     }
 
     /// A partition is gone: a plan of it may be under way.

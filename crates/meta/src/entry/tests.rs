@@ -141,6 +141,8 @@ fn keys_and_bytes_of_version_1_are_what_they_were() {
         next_start: "2b".repeat(16),
     };
     is_golden("placement", "milvus/v1/placement", &placement);
+    let cut = LogCutEntry { pchannel: "by-dev-rootcoord-dml_3".to_owned(), before: 4096 };
+    is_golden("log-cut", "milvus/v1/log-cut/by-dev-rootcoord-dml_3", &cut);
 }
 
 #[test]

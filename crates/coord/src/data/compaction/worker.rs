@@ -15,6 +15,7 @@ use futures::FutureExt as _;
 use milvus_base::{Shutdown, task};
 use milvus_roles::CompactCollection;
 use milvus_types::{CollectionId, Failure, Result, SegmentId};
+use tokio::sync::watch;
 
 use super::jobs::QueuedJob;
 use super::policy::{self, Next, Plan, Scene};
@@ -169,7 +170,9 @@ impl DataCoordinator {
     /// Works on `plan`; `forget` and `forget_partition` end it.
     async fn run_alone(self: &Arc<Self>, id: CollectionId, plan: &Plan) -> Result<Vec<SegmentId>> {
         let cancel = Shutdown::new();
-        let running = Running { collection: id, partition: plan.partition, cancel: cancel.clone() };
+        let (_ends, ended) = watch::channel(());
+        let (collection, partition) = (id, plan.partition);
+        let running = Running { collection, partition, cancel: cancel.clone(), ended };
         self.compactions.state.lock().running = Some(running);
         // A plan that panics is one failed plan, not the end of all later ones.
         let work = AssertUnwindSafe(Box::pin(self.run_plan(id, plan, &cancel))).catch_unwind();
