@@ -8,6 +8,7 @@ mod builds;
 mod compaction;
 mod garbage;
 mod indexes;
+mod log_cuts;
 mod manifests;
 mod sorted;
 
@@ -19,7 +20,7 @@ use milvus_format::FileMeta;
 use milvus_format::manifest::{
     ChannelCheckpoint, IndexEntry, Manifest, ManifestEdit, SegmentEntry, SegmentLevel,
 };
-use milvus_meta::Catalogue;
+use milvus_meta::{Catalogue, ManifestEntry};
 use milvus_roles::{
     CompactionCommit, DataNode, FlushCommit, FlushTicket, SegmentState, SegmentStatus,
 };
@@ -131,6 +132,7 @@ impl DataCoordinator {
             }
             indexes.entry(index.collection_id).or_default().push(Arc::new(index.entry));
         }
+        remove_orphaned_manifests(&parts).await?;
         for list in indexes.values_mut() {
             list.sort_by_key(|index| index.id);
         }
@@ -330,6 +332,7 @@ impl DataCoordinator {
         partition: PartitionId,
     ) -> Result<()> {
         self.compactions.forget_partition(id, partition);
+        self.builds.forget_partition(id, partition);
         self.commit(id, move |manifest| {
             let has = manifest.segments.iter().any(|entry| entry.partition_id == partition);
             Ok(if has { vec![ManifestEdit::RemovePartition(partition)] } else { Vec::new() })
@@ -496,6 +499,19 @@ fn is_passing(failure: &Failure) -> bool {
 fn is_of_something(parts: &Parts, index: &IndexMeta) -> bool {
     let collection = parts.root.by_id(index.collection_id);
     collection.is_ok_and(|collection| collection.schema.field_by_id(index.field_id).is_some())
+}
+
+/// A collection may have been dropped while its first manifest was committed.
+async fn remove_orphaned_manifests(parts: &Parts) -> Result<()> {
+    let listed = parts.catalogue.list::<ManifestEntry>().await;
+    for manifest in listed.map_err(|error| Failure::from(&error))? {
+        let id = manifest.entry.collection_id;
+        if parts.root.by_id(id).is_err() {
+            let removed = parts.catalogue.remove::<ManifestEntry>(&id).await;
+            removed.map_err(|error| Failure::from(&error))?;
+        }
+    }
+    Ok(())
 }
 
 /// A stop between the end of a field or a collection and that of its indexes leaves some.

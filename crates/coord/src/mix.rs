@@ -10,8 +10,8 @@ use milvus_meta::Catalogue;
 use milvus_roles::{
     Alias, CollectionChange, CompactCollection, CompactionCommit, CompactionJob, CreateCollection,
     CreateIndex, DataCoord, DataNode, Database, FlushCommit, FlushTicket, IdAllocator,
-    IndexProgress, LoadRequest, LoadStatus, OpenChannel, PropertyChange, QueryCoord, RootCoord,
-    SegmentStatus, Streaming, TimestampOracle,
+    IndexProgress, LoadRequest, LoadStatus, LogBounds, OpenChannel, PropertyChange, QueryCoord,
+    RootCoord, SegmentStatus, Streaming, TimestampOracle,
 };
 use milvus_storage::ObjectStore;
 use milvus_types::limits::Limits;
@@ -383,6 +383,18 @@ impl DataCoord for MixCoord {
         flush_ts: Timestamp,
     ) -> Result<bool> {
         self.data.is_flushed(collection_id, segments, flush_ts).await
+    }
+
+    async fn log_bounds(&self, pchannel: &str) -> Result<LogBounds> {
+        self.data.log_bounds(pchannel).await
+    }
+
+    async fn log_cut(&self, pchannel: &str, before: u64) -> Result<()> {
+        self.data.log_cut(pchannel, before).await
+    }
+
+    async fn log_renewed(&self, pchannel: &str, position: u64) -> Result<()> {
+        self.data.log_renewed(pchannel, position).await
     }
 
     async fn checkpoint(&self, vchannel: &VChannel) -> Result<Option<ChannelCheckpoint>> {

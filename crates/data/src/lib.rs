@@ -21,6 +21,7 @@ mod progress;
 mod rows;
 mod service;
 mod sizes;
+mod working;
 
 pub use progress::BuildStatus;
 pub use service::{DataOptions, DataService};

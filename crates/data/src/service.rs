@@ -16,8 +16,8 @@ use milvus_base::{
 use milvus_format::{IndexEntry, path};
 use milvus_roles::{BuildIndex, CompactSegments, Compacted, DataNode};
 use milvus_storage::ObjectStore;
-use milvus_types::Result;
 use milvus_types::error::OrFailure;
+use milvus_types::{CollectionId, Result};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::build::{self, Plan};
@@ -27,6 +27,7 @@ use crate::error::BuildError;
 use crate::input::InputBytes;
 use crate::progress::{BuildStatus, Builds};
 use crate::rows::Cancel;
+use crate::working::Working;
 
 /// Settings of [`DataService`].
 #[derive(Clone, Debug)]
@@ -75,6 +76,7 @@ pub struct DataService {
     compact_threads: CpuPool,
     compact_slots: Semaphore,
     builds: Builds,
+    working: Working,
 }
 
 impl DataService {
@@ -98,6 +100,7 @@ impl DataService {
             compact_threads: CpuPool::new("compaction", compact_slots, 2 * compact_slots),
             compact_slots: Semaphore::new(compact_slots),
             builds: Builds::default(),
+            working: Working::default(),
         }
     }
 
@@ -126,9 +129,10 @@ impl DataService {
         let rows = task.segment.rows;
         tracing::info!(segment = %id, %index, rows, threads, "index build begins");
         let progress = Arc::clone(&entry.progress);
+        let work = self.working.begin(task.collection.id);
         let job = self.threads.run(Priority::Build, move || {
             // Held until the thread is done, which is later than the caller's end if that cancels.
-            let _memory = memory;
+            let (_work, _memory) = (work, memory);
             build::run(&task, &plan, bytes, &*store, threads, &progress)
         });
         let built = job.await??;
@@ -150,11 +154,12 @@ impl DataService {
         let rows: u64 = task.inputs.iter().map(|segment| segment.rows).sum();
         let cancelled = CancelOnDrop::default();
         let (store, task, flag) = (Arc::clone(&self.store), Arc::new(task), cancelled.0.clone());
+        let work = self.working.begin(task.collection.id);
         let job = self.compact_threads.run(Priority::Build, {
             let (store, task) = (Arc::clone(&store), Arc::clone(&task));
             move || {
                 // Held until the thread is done, which is later than the caller's end if that cancels.
-                let _memory = memory;
+                let (_work, _memory) = (work, memory);
                 compact::run(&task, bytes, &*store, Cancel(&flag))
             }
         });
@@ -225,6 +230,10 @@ impl DataNode for DataService {
         compacted.or_failure().inspect_err(|failure| {
             tracing::warn!(?segments, %failure, "compaction failed");
         })
+    }
+
+    async fn settled(&self, collection_id: CollectionId) {
+        self.working.ended(collection_id).await;
     }
 
     async fn build_index(&self, task: BuildIndex) -> Result<IndexEntry> {

@@ -20,7 +20,8 @@ pub mod kv;
 pub use catalogue::{Catalogue, CatalogueTransaction, FIRST_ID, Stored};
 pub use entry::{
     AliasEntry, AskedCompaction, CollectionEntry, CollectionState, CompactionEntry, CompactionPart,
-    CompactionPartState, DatabaseEntry, Entry, LoadEntry, LoadType, ManifestEntry, PlacementEntry,
+    CompactionPartState, DatabaseEntry, Entry, LoadEntry, LoadType, LogCutEntry, ManifestEntry,
+    PlacementEntry,
 };
 pub use error::{CommitError, Conflict, LoadError, OpenError, Undecodable};
 pub use kv::{Compare, EmbeddedKv, Kv, KvError, MemoryKv, Op, Transaction};

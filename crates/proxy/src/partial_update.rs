@@ -107,7 +107,8 @@ impl Proxy {
                 count: false,
                 ignore_growing: false,
                 guarantee: now,
-                mvcc: None,
+                // What a write that is still undecided may change must not be written over.
+                mvcc: Some(now),
             };
             Some(async move { (shard, self.streaming().query(request).await) })
         });

@@ -22,7 +22,7 @@ use crate::fetch::Place;
 use crate::order_by::{self, OrderBy};
 use crate::output_fields::{self, Output};
 use crate::search::plan::check_loaded;
-use crate::search::shards::Moment;
+use crate::search::shards::{Moment, snapshot};
 use crate::{fetch, plan};
 use aggregate::{Aggregation, check_order, counted};
 use elements::{Window, cut};
@@ -244,7 +244,7 @@ impl Proxy {
 }
 
 fn mvcc(replies: &[QueryReply], planned: &Planned) -> Timestamp {
-    replies.iter().map(|reply| reply.mvcc).max().unwrap_or(planned.moment.guarantee)
+    snapshot(replies.iter().map(|reply| reply.mvcc), planned.moment.guarantee)
 }
 
 /// Rows of several shards in order of their keys.

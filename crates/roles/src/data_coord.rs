@@ -105,6 +105,15 @@ pub struct SegmentStatus {
     pub level: SegmentLevel,
 }
 
+/// What is certain of a log without looking at it. One that is found to be otherwise has lost records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogBounds {
+    /// It was cut before this position on purpose, and nowhere later; `None` where nobody has said.
+    pub cut: Option<u64>,
+    /// It has reached this position.
+    pub reached: u64,
+}
+
 /// Manifests, flush commits, indexes and compaction.
 #[async_trait]
 pub trait DataCoord: Send + Sync {
@@ -182,6 +191,15 @@ pub trait DataCoord: Send + Sync {
         segments: &[SegmentId],
         flush_ts: Timestamp,
     ) -> Result<bool>;
+
+    /// What is certain of the log of `pchannel`.
+    async fn log_bounds(&self, pchannel: &str) -> Result<LogBounds>;
+
+    /// Nobody needs the log of `pchannel` before `before`. To be said before it is cut there.
+    async fn log_cut(&self, pchannel: &str, before: u64) -> Result<()>;
+
+    /// What the log of `pchannel` has lost is nobody's any more: it begins at `position` now.
+    async fn log_renewed(&self, pchannel: &str, position: u64) -> Result<()>;
 
     /// The vchannel checkpoint, for replies that name it.
     async fn checkpoint(&self, vchannel: &VChannel) -> Result<Option<ChannelCheckpoint>>;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use milvus_format::manifest::{IndexEntry, SegmentEntry, SegmentLevel};
 use milvus_segment::Expiry;
-use milvus_types::{Collection, FieldId, IndexMeta, Result, SegmentId, Timestamp};
+use milvus_types::{Collection, CollectionId, FieldId, IndexMeta, Result, SegmentId, Timestamp};
 
 /// One index to build for one segment.
 #[derive(Clone, Debug)]
@@ -93,4 +93,8 @@ pub trait DataNode: Send + Sync {
     ///
     /// Charges the memory governor first and waits for room. Dropping the future cancels the build.
     async fn build_index(&self, task: BuildIndex) -> Result<IndexEntry>;
+
+    /// Returns once nothing is written for a collection any more, also of work whose future was
+    /// dropped: from then on what no manifest names can be removed for good.
+    async fn settled(&self, collection_id: CollectionId);
 }

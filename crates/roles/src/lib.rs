@@ -19,7 +19,7 @@ pub use compaction::{
     CompactCollection, CompactionJob, CompactionKind, CompactionPlan, CompactionPlanState,
 };
 pub use data_coord::{
-    CompactionCommit, CreateIndex, DataCoord, FlushCommit, IndexProgress, SegmentState,
+    CompactionCommit, CreateIndex, DataCoord, FlushCommit, IndexProgress, LogBounds, SegmentState,
     SegmentStatus,
 };
 pub use data_node::{BuildIndex, CompactSegments, Compacted, DataNode, MovedRows, RowOrder};

@@ -18,6 +18,11 @@ pub struct StreamingOptions {
     /// How long a segment that was compacted away answers reads that began before: longer than a
     /// search takes from its hits to their fields. Later, such a read is told to search again.
     pub retire_after: Duration,
+    /// A write that is under way for so long is undecided: its log cannot be written. Reads then go
+    /// on without it.
+    pub undecided_after: Duration,
+    /// How long a read of one exact snapshot waits for writes that it must see, at most.
+    pub snapshot_wait: Duration,
     /// A defect switched on by a test of the checkers; `None` in every real run.
     pub planted_bug: Option<PlantedBug>,
 }
@@ -30,6 +35,8 @@ impl Default for StreamingOptions {
             max_idle: Duration::from_secs(600),
             max_life: Duration::from_secs(86_400),
             retire_after: Duration::from_secs(20),
+            undecided_after: Duration::from_secs(2),
+            snapshot_wait: Duration::from_secs(10),
             planted_bug: None,
         }
     }

@@ -1,7 +1,7 @@
 //! [`StreamingService`]: the shards that this process owns, by name.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
 use arrow::array::RecordBatch;
@@ -63,6 +63,8 @@ pub struct StreamingService {
     relief: Once,
     /// Shards that could not be opened, and why: every use of them answers that.
     unopened: RwLock<HashMap<VChannel, Failure>>,
+    /// Every shard there was at the start is open or among `unopened`.
+    recovered: AtomicBool,
 }
 
 impl StreamingService {
@@ -88,6 +90,7 @@ impl StreamingService {
             shards: Arc::default(),
             relief: Once::new(),
             unopened: RwLock::default(),
+            recovered: AtomicBool::new(false),
         }
     }
 
@@ -139,7 +142,7 @@ impl StreamingService {
         };
         let opened = slot.get_or_try_init(|| async {
             let term = self.parts.ids.allocate_ids(1).await?;
-            PChannel::open(&*self.wal, name, term.unsigned_abs()).await
+            PChannel::open(&*self.wal, name, term.unsigned_abs(), self.parts.data.clone()).await
         });
         opened.await.cloned()
     }
@@ -148,6 +151,14 @@ impl StreamingService {
 impl StreamingService {
     async fn open(&self, request: OpenChannel) -> Result<Arc<Shard>> {
         let pchannel = self.pchannel(request.vchannel.pchannel()).await?;
+        if self.recovered.load(Ordering::Acquire) {
+            // A log that nobody used may only now be found to have lost what nobody needs.
+            self.renew_logs().await;
+        }
+        let checkpoint = request.manifest.checkpoint(&request.vchannel);
+        pchannel
+            .check(&request.vchannel, checkpoint.map_or(0, |checkpoint| checkpoint.position))
+            .map_err(|error| Failure::from(&error))?;
         let span = pchannel.span(&request.vchannel);
         let cut = Arc::downgrade(&pchannel);
         let truncate = Box::new(move |position| {
@@ -159,6 +170,20 @@ impl StreamingService {
         let shard = Shard::open(self.parts.clone(), request, log, span, truncate).await?;
         pchannel.add(&shard);
         Ok(shard)
+    }
+}
+
+impl StreamingService {
+    /// Logs that have lost records are used again once no shard on them is refused.
+    async fn renew_logs(&self) {
+        let slots: Vec<_> = self.pchannels.read().clone().into_iter().collect();
+        for (name, slot) in slots {
+            let refused = self.unopened.read().keys().any(|shard| shard.pchannel() == name);
+            let Some(pchannel) = slot.get().filter(|_| !refused) else { continue };
+            if let Err(failure) = pchannel.renew().await {
+                tracing::warn!(channel = name, %failure, "a log that has lost records stays refused");
+            }
+        }
     }
 }
 
@@ -188,6 +213,8 @@ impl Streaming for StreamingService {
         for pchannel in slots.iter().filter_map(|slot| slot.get()) {
             pchannel.recovered(known);
         }
+        self.recovered.store(true, Ordering::Release);
+        self.renew_logs().await;
         Ok(())
     }
 
@@ -202,6 +229,7 @@ impl Streaming for StreamingService {
         if let Some(pchannel) = slot.as_ref().and_then(|slot| slot.get()) {
             pchannel.remove(vchannel);
         }
+        self.renew_logs().await;
         Ok(())
     }
 

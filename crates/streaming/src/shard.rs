@@ -11,6 +11,7 @@ mod keys;
 mod maintenance;
 mod merge;
 mod open;
+mod outage;
 mod partitions;
 mod read;
 mod replace;
@@ -20,7 +21,7 @@ mod state;
 mod write;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use milvus_base::{CpuPool, Governor, Shutdown};
 use milvus_roles::{
@@ -84,6 +85,9 @@ pub(crate) struct Shard {
     /// Called when a flush is committed, to cut the log.
     truncate: Box<dyn Fn(u64) + Send + Sync>,
     pub(crate) stop: Shutdown,
+    /// Its collection is gone, and so is what it has not committed.
+    dropped: AtomicBool,
+    trouble: Mutex<outage::Trouble>,
 }
 
 /// How far the load under way is.
@@ -197,6 +201,7 @@ impl Shard {
 
     /// Ends the shard's tasks and has the query node forget its segments.
     pub(crate) async fn drop_all(&self) {
+        self.dropped.store(true, Ordering::Relaxed);
         self.stop.trigger();
         self.inflight.close();
         let served = self.current.get().sealed.clone();

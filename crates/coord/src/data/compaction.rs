@@ -28,7 +28,7 @@ use milvus_base::{Clock, Shutdown};
 use milvus_format::manifest::SegmentEntry;
 use milvus_types::{CollectionId, PartitionId, SegmentId};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use self::jobs::Jobs;
 use self::throttle::Load;
@@ -138,6 +138,8 @@ struct Running {
     is_asked: bool,
     /// Stops the work where it may.
     cancel: Shutdown,
+    /// Closed when the work has ended.
+    ended: watch::Receiver<()>,
 }
 
 impl Compactions {
@@ -158,6 +160,18 @@ impl Compactions {
         state.dirty.remove(&id);
         state.timers.remove(&id);
         state.cancel(|running| running.collection == id);
+    }
+
+    /// Returns once nothing of a collection is being compacted that is now.
+    pub(super) async fn ended(&self, id: CollectionId) {
+        let of_it: Vec<_> = {
+            let state = self.state.lock();
+            let running = state.running.values().filter(|running| running.collection == id);
+            running.map(|running| running.ended.clone()).collect()
+        };
+        for mut ended in of_it {
+            while ended.changed().await.is_ok() {}
+        }
     }
 
     /// A partition is gone: plans of it may be under way.

@@ -2,34 +2,50 @@
 //! segments that were compacted away, which stay for a grace, as reads that began before use them; of
 //! flushes, builds and compactions that a crash cut short, which go at the next start.
 //!
-//! Before files go that an older manifest names, that manifest goes. A mapped file may be removed: who has it open keeps it. A failure to remove is logged, and made
-//! good by the sweep at the next start.
+//! Work on what is dropped was cancelled, but its threads may write a little longer: what they wrote goes
+//! when they have ended.
+//!
+//! Before files go that an older manifest names, that manifest goes. A mapped file may be removed: who
+//! has it open keeps it. A failure to remove is logged, and made good by the sweep at the next start.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use milvus_base::task;
 use milvus_format::manifest::SegmentEntry;
 use milvus_format::{FileMeta, path};
+use milvus_storage::ObjectMeta;
 use milvus_types::{CollectionId, IndexId, PartitionId};
+use parking_lot::Mutex;
 
 use super::DataCoordinator;
 
 /// What waits for the end of its grace.
 #[derive(Debug, Default)]
-pub(super) struct Retired(AtomicU64);
+pub(super) struct Retired {
+    bytes: AtomicU64,
+    /// Collections that keep everything until the next start.
+    spared: Mutex<HashSet<CollectionId>>,
+}
 
 impl Retired {
     pub(super) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn spare(&self, collections: HashSet<CollectionId>) {
+        *self.spared.lock() = collections;
+    }
+
+    fn is_spared(&self, id: CollectionId) -> bool {
+        self.spared.lock().contains(&id)
     }
 }
 
 impl DataCoordinator {
     pub(super) fn remove_files_of(self: &Arc<Self>, id: CollectionId) {
-        let prefixes = vec![path::collection(id), path::manifests(id)];
-        self.remove_prefixes(prefixes, |_| true);
+        self.remove_dropped(id, vec![path::collection(id), path::manifests(id)]);
     }
 
     pub(super) fn remove_files_of_partition(
@@ -37,12 +53,34 @@ impl DataCoordinator {
         id: CollectionId,
         partition: PartitionId,
     ) {
-        self.remove_prefixes(vec![path::partition(id, partition)], |_| true);
+        self.remove_dropped(id, vec![path::partition(id, partition)]);
     }
 
     pub(super) fn remove_files_of_index(self: &Arc<Self>, id: CollectionId, index: IndexId) {
         let name = format!("/index-{index}-");
-        self.remove_prefixes(vec![path::collection(id)], move |path| path.contains(&name));
+        let data = self.clone();
+        task::spawn("garbage", async move {
+            data.remove_listed(&path::collection(id), |path| path.contains(&name)).await;
+        });
+    }
+
+    /// Removes what was dropped: what is there now at once, so that the space is back, and what work
+    /// that was under way has written meanwhile as soon as it has ended. It was cancelled before.
+    fn remove_dropped(self: &Arc<Self>, id: CollectionId, prefixes: Vec<String>) {
+        let data = self.clone();
+        task::spawn("garbage", async move {
+            data.remove_all(&prefixes).await;
+            data.builds.ended(id).await;
+            data.compactions.ended(id).await;
+            data.parts.builder.settled(id).await;
+            data.remove_all(&prefixes).await;
+        });
+    }
+
+    async fn remove_all(&self, prefixes: &[String]) {
+        for prefix in prefixes {
+            self.remove_listed(prefix, |_| true).await;
+        }
     }
 
     /// Segments left the manifest: everything of them goes after the grace.
@@ -63,19 +101,22 @@ impl DataCoordinator {
         if prefixes.is_empty() {
             return;
         }
-        self.retired.0.fetch_add(bytes, Ordering::Relaxed);
+        self.retired.bytes.fetch_add(bytes, Ordering::Relaxed);
         let data = Arc::downgrade(self);
         let options = &self.parts.options.compaction;
         let (clock, grace) = (options.clock.clone(), options.file_grace);
         task::spawn("retired-files", async move {
             clock.sleep(grace).await;
             let Some(data) = data.upgrade() else { return };
+            if data.retired.is_spared(id) {
+                return;
+            }
             data.remove_older_manifests(id).await;
             let mut removed = 0;
             for prefix in &prefixes {
                 removed += data.remove_unnamed(id, prefix).await;
             }
-            data.retired.0.fetch_sub(bytes, Ordering::Relaxed);
+            data.retired.bytes.fetch_sub(bytes, Ordering::Relaxed);
             tracing::info!(collection = %id, removed, bytes, "removed files of compacted segments");
         });
     }
@@ -104,27 +145,21 @@ impl DataCoordinator {
         }
     }
 
-    fn remove_prefixes(
-        self: &Arc<Self>,
-        prefixes: Vec<String>,
-        concerned: impl Fn(&str) -> bool + Send + Sync + 'static,
-    ) {
-        let data = self.clone();
-        task::spawn("garbage", async move {
-            for prefix in prefixes {
-                data.remove_listed(&prefix, &concerned).await;
-            }
-        });
+    async fn remove_listed(&self, prefix: &str, concerned: impl Fn(&str) -> bool) -> usize {
+        let listed = self.list(prefix).await;
+        self.remove_among(listed.unwrap_or_default(), concerned).await
     }
 
-    async fn remove_listed(&self, prefix: &str, concerned: impl Fn(&str) -> bool) -> usize {
-        let listed = match self.parts.store.list(prefix).await {
-            Ok(listed) => listed,
-            Err(error) => {
-                tracing::warn!(%error, prefix, "garbage was not listed");
-                return 0;
-            }
-        };
+    async fn list(&self, prefix: &str) -> Option<Vec<ObjectMeta>> {
+        let listed = self.parts.store.list(prefix).await;
+        listed.inspect_err(|error| tracing::warn!(%error, prefix, "garbage was not listed")).ok()
+    }
+
+    async fn remove_among(
+        &self,
+        listed: Vec<ObjectMeta>,
+        concerned: impl Fn(&str) -> bool,
+    ) -> usize {
         let mut removed = 0;
         for object in listed.into_iter().filter(|object| concerned(&object.path)) {
             match self.parts.store.delete(&object.path).await {
@@ -138,25 +173,55 @@ impl DataCoordinator {
     /// Removes what an earlier life left behind: every file that no current manifest names.
     ///
     /// Runs before any shard is open, when nobody can be writing a file that is not named yet.
+    ///
+    /// A collection of which something is missing keeps everything: what nothing names may be what it
+    /// is repaired with, by hand or by `milvus check`.
     pub(super) async fn sweep(&self) {
+        let Some(files) = self.list(path::SEGMENTS).await else { return };
+        let incomplete = self.incomplete(&files);
         let mut named = HashSet::new();
         for manifest in self.manifests.read().values() {
             named.extend(manifest.files().map(|file| file.path.clone()));
             named.insert(path::manifest(manifest.collection_id, manifest.version));
         }
         // Nobody knows what a damaged manifest names.
-        let spare: Vec<String> = self
+        let spared: HashSet<String> = self
             .damaged
             .keys()
+            .chain(&incomplete)
             .flat_map(|id| [path::collection(*id), path::manifests(*id)])
             .collect();
-        let mut removed = 0;
-        for prefix in ["segments/", "manifests/"] {
-            let spared = |at: &str| spare.iter().any(|prefix| at.starts_with(prefix.as_str()));
-            removed += self.remove_listed(prefix, |at| !named.contains(at) && !spared(at)).await;
-        }
+        self.retired.spare(incomplete);
+        let is_garbage = |at: &str| !named.contains(at) && !is_within(at, &spared);
+        let manifests = self.list(path::MANIFESTS).await.unwrap_or_default();
+        let removed = self.remove_among(files, is_garbage).await
+            + self.remove_among(manifests, is_garbage).await;
         if removed > 0 {
             tracing::info!(removed, "removed files that nothing names");
         }
     }
+
+    /// The collections whose manifest names a file that is not among `files`, or of another size.
+    fn incomplete(&self, files: &[ObjectMeta]) -> HashSet<CollectionId> {
+        let sizes: HashMap<&str, u64> =
+            files.iter().map(|object| (object.path.as_str(), object.size)).collect();
+        let mut incomplete = HashSet::new();
+        for (id, manifest) in self.manifests.read().iter() {
+            let wrong = |file: &&FileMeta| sizes.get(file.path.as_str()) != Some(&file.bytes);
+            let Some(first) = manifest.files().find(wrong) else { continue };
+            tracing::error!(
+                collection = %id, path = %first.path, got_bytes = sizes.get(first.path.as_str()),
+                want_bytes = first.bytes,
+                "a file is missing or cut short; every file of its collection is kept"
+            );
+            incomplete.insert(*id);
+        }
+        incomplete
+    }
+}
+
+/// Whether `path` lies under its collection's prefix among `prefixes`.
+fn is_within(path: &str, prefixes: &HashSet<String>) -> bool {
+    let ends = path.match_indices('/').nth(1).map(|(at, _)| at + 1);
+    ends.and_then(|end| path.get(..end)).is_some_and(|prefix| prefixes.contains(prefix))
 }

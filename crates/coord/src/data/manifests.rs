@@ -5,8 +5,9 @@ use std::sync::Arc;
 use milvus_base::failpoint;
 use milvus_format::manifest::{Manifest, ManifestEdit};
 use milvus_format::path;
+use milvus_meta::{CommitError, KvError, ManifestEntry};
 use milvus_storage::StoreError;
-use milvus_types::{CollectionId, Failure, Result};
+use milvus_types::{CollectionId, ErrorCode, Failure, Result};
 
 use super::{DataCoordinator, Parts};
 
@@ -23,7 +24,7 @@ pub(super) async fn read_current(parts: &Parts, id: CollectionId) -> Result<Mani
         Manifest::decode(&object.bytes).map_err(|error| Failure::from(&error).context(&at))?;
     if (manifest.collection_id, manifest.version) != (id, version) {
         return Err(Failure::new(
-            milvus_types::ErrorCode::DataIntegrity,
+            ErrorCode::DataIntegrity,
             format!(
                 "{at} is the manifest of collection {} version {}, want {id} version {version}",
                 manifest.collection_id, manifest.version
@@ -63,21 +64,28 @@ impl DataCoordinator {
             .catalogue
             .advance_manifest(id, (current.version > 0).then_some(current.version), version)
             .await;
-        swapped.map_err(|error| Failure::from(&error))?;
+        let swapped = match swapped {
+            Err(CommitError::Kv(error)) => self.has_happened(id, version, error).await,
+            swapped => swapped,
+        };
         let next = Arc::new(next);
-        {
-            let mut manifests = self.manifests.write();
-            match manifests.get_mut(&id) {
-                Some(manifest) => *manifest = next.clone(),
-                // Dropped while this was written; its files go with it.
-                None => {
-                    return Err(Failure::with_fields(
-                        milvus_types::ErrorCode::CollectionNotFound,
-                        &[("collection", &id)],
-                    ));
-                }
-            }
-        }
+        // Dropped while this was written: its files may be gone already, and this would stay.
+        let Some(manifest) = self.manifests.write().get_mut(&id).map(|manifest| {
+            swapped.map(|()| {
+                manifest.clone_from(&next);
+                next.clone()
+            })
+        }) else {
+            self.remove_files(vec![path::manifest(id, version)]).await;
+            let removed = self.parts.catalogue.remove::<ManifestEntry>(&id).await;
+            removed.map_err(|error| Failure::from(&error))?;
+            return Err(Failure::with_fields(
+                ErrorCode::CollectionNotFound,
+                &[("collection", &id)],
+            ));
+        };
+        let next = manifest.map_err(|error| Failure::from(&error))?;
+        failpoint::hit("manifest.current");
         // The version before the last is nobody's any more.
         if let Some(old) = current.version.checked_sub(1).filter(|old| *old > 0)
             && let Err(error) = self.parts.store.delete(&path::manifest(id, old)).await
@@ -85,6 +93,20 @@ impl DataCoordinator {
             tracing::warn!(%error, collection = %id, version = old, "old manifest stays");
         }
         Ok(next)
+    }
+
+    /// Whether a commit that failed made `version` the current one all the same: the one after it would
+    /// find another version than it knows.
+    async fn has_happened(
+        &self,
+        id: CollectionId,
+        version: u64,
+        error: KvError,
+    ) -> Result<(), CommitError> {
+        match self.parts.catalogue.manifest(id).await {
+            Ok(Some(current)) if current == version => Ok(()),
+            Ok(_) | Err(_) => Err(CommitError::Kv(error)),
+        }
     }
 
     /// Puts `next` under the first free version from its own on. A version that is taken was never

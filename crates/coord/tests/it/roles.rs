@@ -23,6 +23,8 @@ impl DataNode for Nothing {
     async fn build_index(&self, _: BuildIndex) -> Result<IndexEntry> {
         Err(Failure::internal("there is nothing to build"))
     }
+
+    async fn settled(&self, _: CollectionId) {}
 }
 
 #[async_trait]

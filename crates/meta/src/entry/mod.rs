@@ -10,6 +10,7 @@
 //! | `load/{collection}` | [`LoadEntry`]: present while loaded or loading |
 //! | `manifest/{collection}` | [`ManifestEntry`]: the current version of the manifest |
 //! | `compaction/{id}` | [`CompactionEntry`]: asked for by hand, kept a while after it has ended |
+//! | `log-cut/{pchannel}` | [`LogCutEntry`]: nobody needs the log before it |
 //! | `tso` | [`TsoEntry`]: no timestamp above it was handed out |
 //! | `id` | [`IdEntry`]: no id from it on was handed out |
 
@@ -21,6 +22,7 @@ mod database;
 mod format;
 pub(crate) mod index;
 mod load;
+mod log_cut;
 mod manifest;
 mod placement;
 #[cfg(test)]
@@ -35,6 +37,7 @@ pub use counter::{IdEntry, TsoEntry};
 pub use database::DatabaseEntry;
 pub use format::FormatEntry;
 pub use load::{LoadEntry, LoadType};
+pub use log_cut::LogCutEntry;
 pub use manifest::ManifestEntry;
 pub use placement::PlacementEntry;
 

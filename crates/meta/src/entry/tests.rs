@@ -165,6 +165,8 @@ fn keys_and_bytes_of_version_1_are_what_they_were() {
     };
     is_golden("placement", "milvus/v1/placement", &placement);
     is_golden("compaction", "milvus/v1/compaction/11", &compaction());
+    let cut = LogCutEntry { pchannel: "by-dev-rootcoord-dml_3".to_owned(), before: 4096 };
+    is_golden("log-cut", "milvus/v1/log-cut/by-dev-rootcoord-dml_3", &cut);
 }
 
 #[test]

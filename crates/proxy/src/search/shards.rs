@@ -60,7 +60,7 @@ impl Proxy {
         });
         let replies: Vec<SearchReply> =
             join_all(shards).await.into_iter().collect::<Result<_>>()?;
-        let mvcc = replies.iter().map(|reply| reply.mvcc).max().unwrap_or(moment.guarantee);
+        let mvcc = snapshot(replies.iter().map(|reply| reply.mvcc), moment.guarantee);
         let count: usize = replies.iter().flat_map(|reply| &reply.hits).map(Vec::len).sum();
         let (nq, metric) = (search.queries.nq(), search.metric);
         let merged = self
@@ -76,6 +76,17 @@ impl Proxy {
             .await?;
         Ok((merged, mvcc))
     }
+}
+
+/// The snapshot of a read of several shards: the freshest of theirs, as each has seen everything up to
+/// `guarantee`. One that could not, as a write to it is undecided, names an older one; so that it can
+/// be read again, it is that of all then.
+pub(crate) fn snapshot(
+    shards: impl Iterator<Item = Timestamp> + Clone,
+    guarantee: Timestamp,
+) -> Timestamp {
+    let oldest = shards.clone().min().filter(|oldest| *oldest < guarantee);
+    oldest.or(shards.max()).unwrap_or(guarantee)
 }
 
 /// What one shard is asked.
@@ -154,5 +165,18 @@ fn key(value: &GroupValue) -> Key {
         GroupValue::Bool(value) => Key::Bool(*value),
         GroupValue::Int(value) => Key::Int(*value),
         GroupValue::VarChar(value) => Key::Text((&**value).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_freshest_snapshot_counts_unless_a_shard_could_not_reach_the_guarantee() {
+        let of = |shards: &[u64]| snapshot(shards.iter().map(|at| Timestamp(*at)), Timestamp(10));
+        assert_eq!(of(&[10, 13, 11]), Timestamp(13));
+        assert_eq!(of(&[10, 7, 13]), Timestamp(7), "can be read again of all");
+        assert_eq!(of(&[]), Timestamp(10));
     }
 }

@@ -1,6 +1,9 @@
 //! Writing a sealed set: columns, key index and delete files, then one commit.
 //!
-//! Until the commit nothing refers to the files; a crash leaves orphans, which start-up removes.
+//! Until the commit nothing refers to the files; a crash leaves orphans, which start-up removes. A
+//! commit that failed may have happened all the same, and a restart would find its manifest: what it
+//! names is never written again. A flush that is tried again commits the files that it has, and where
+//! there are other deletes to persist by then, they get a file of another name.
 
 use std::sync::Arc;
 
@@ -19,52 +22,99 @@ use super::state::{SealedSet, UnwrittenDeletes};
 use super::write::cpu_failure;
 use crate::options::PlantedBug;
 
-pub(super) struct WrittenSet {
+/// A set on its way into the manifest, and what was written of it so far.
+pub(super) struct Flushing {
+    pub(super) set: SealedSet,
     pub(super) segments: Vec<(SegmentEntry, KeyIndex)>,
-    deletes: Vec<(SegmentId, DeleteFile)>,
+    deletes: Vec<WrittenDeletes>,
+    /// Every file that any try has begun to write.
+    pub(super) files: Vec<String>,
+}
+
+/// Deletes of a segment, and the file that holds them.
+struct WrittenDeletes {
+    segment: SegmentId,
+    rows: Vec<(u32, Timestamp)>,
+    file: DeleteFile,
+}
+
+impl Flushing {
+    pub(super) fn new(set: SealedSet) -> Self {
+        Self { set, segments: Vec::new(), deletes: Vec::new(), files: Vec::new() }
+    }
 }
 
 impl Shard {
-    pub(super) async fn write_set(self: &Arc<Self>, set: &SealedSet) -> Result<WrittenSet> {
-        let mut segments = Vec::with_capacity(set.segments.len());
-        let mut deletes = Vec::new();
-        for id in &set.segments {
+    /// Writes what is not written yet; returns the delete files to be committed.
+    pub(super) async fn write_set(
+        self: &Arc<Self>,
+        flushing: &mut Flushing,
+    ) -> Result<Vec<(SegmentId, DeleteFile)>> {
+        let mut due = Vec::new();
+        let timestamp = flushing.set.timestamp;
+        for id in flushing.set.segments.clone() {
             let segment = {
                 let state = self.state.lock();
                 state
                     .flushing
                     .iter()
-                    .find(|unflushed| unflushed.segment.id() == *id)
+                    .find(|unflushed| unflushed.segment.id() == id)
                     .map(|unflushed| unflushed.segment.clone())
             };
             let Some(segment) = segment else { continue }; // its partition was dropped
-            let (entry, keys) = self.write_segment(&segment).await?;
-            let mut dead = segment.deletes().rows;
-            dead.retain(|(_, timestamp)| *timestamp <= set.timestamp);
-            let (partition, number) = (entry.partition_id, set.timestamp.0);
-            segments.push((entry, keys));
-            deletes.extend(self.write_deletes(partition, *id, &dead, number).await?);
+            if !flushing.segments.iter().any(|(entry, _)| entry.id == id) {
+                let written = self.write_segment(&segment, &mut flushing.files).await?;
+                flushing.segments.push(written);
+            }
+            let mut rows = segment.deletes().rows;
+            rows.retain(|(_, at)| *at <= timestamp);
+            due.push(UnwrittenDeletes { segment: id, partition: segment.partition_id(), rows });
         }
-        let of_flushed = self.state.lock().deletes_up_to(set.timestamp);
-        for UnwrittenDeletes { segment, partition, rows } in of_flushed {
-            let number = set.timestamp.0;
-            deletes.extend(self.write_deletes(partition, segment, &rows, number).await?);
+        due.extend(self.state.lock().deletes_up_to(timestamp));
+        let mut deletes = Vec::new();
+        for due in due {
+            deletes.extend(self.write_due(due, flushing).await?);
         }
         failpoint::hit("flush.files-written");
         if self.parts.options.planted_bug == Some(PlantedBug::LoseDeletes) {
             deletes.clear();
         }
-        Ok(WrittenSet { segments, deletes })
+        Ok(deletes)
+    }
+
+    /// The file that holds `due`: that of an earlier try, if it holds the same, or a new one.
+    async fn write_due(
+        &self,
+        due: UnwrittenDeletes,
+        flushing: &mut Flushing,
+    ) -> Result<Option<(SegmentId, DeleteFile)>> {
+        let UnwrittenDeletes { segment, partition, rows } = due;
+        let known = flushing.deletes.iter().find(|old| old.segment == segment && old.rows == rows);
+        if let Some(known) = known {
+            return Ok(Some((segment, known.file.clone())));
+        }
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let number = self.parts.ids.allocate_ids(1).await?.unsigned_abs();
+        flushing.files.push(path::deletes(self.collection_id, partition, segment, number));
+        let written = self.write_deletes(partition, segment, &rows, number).await?;
+        if let Some((_, file)) = &written {
+            flushing.deletes.push(WrittenDeletes { segment, rows, file: file.clone() });
+        }
+        Ok(written)
     }
 
     async fn write_segment(
         self: &Arc<Self>,
         segment: &Arc<GrowingSegment>,
+        files: &mut Vec<String>,
     ) -> Result<(SegmentEntry, KeyIndex)> {
         let collection = self.collection();
         let (partition, id) = (segment.partition_id(), segment.id());
         let columns_path = path::columns(collection.id, partition, id);
         let keys_path = path::keys(collection.id, partition, id);
+        files.extend([columns_path.clone(), keys_path.clone()]);
         let shard = self.clone();
         let rows = segment.clone();
         let to = columns_path.clone();
@@ -141,7 +191,12 @@ impl Shard {
         Ok(Some((segment, file)))
     }
 
-    pub(super) async fn commit_set(&self, set: &SealedSet, written: &WrittenSet) -> Result<()> {
+    pub(super) async fn commit_set(
+        &self,
+        flushing: &Flushing,
+        deletes: Vec<(SegmentId, DeleteFile)>,
+    ) -> Result<()> {
+        let Flushing { set, segments, files, .. } = flushing;
         // A partition may have been dropped since: its segments must not come back. One that is
         // dropped while the commit waits is left out when the shard is opened next.
         let collection = self.collection();
@@ -152,18 +207,12 @@ impl Shard {
         };
         let commit = FlushCommit {
             collection_id: self.collection_id,
-            segments: written
-                .segments
+            segments: segments
                 .iter()
                 .map(|(entry, _)| entry.clone())
                 .filter(|entry| alive(entry.partition_id))
                 .collect(),
-            deletes: written
-                .deletes
-                .iter()
-                .filter(|(segment, _)| known.contains(segment))
-                .cloned()
-                .collect(),
+            deletes: deletes.into_iter().filter(|(segment, _)| known.contains(segment)).collect(),
             checkpoint: ChannelCheckpoint {
                 vchannel: self.vchannel.clone(),
                 position: set.position,
@@ -174,6 +223,19 @@ impl Shard {
         let manifest = self.parts.data.commit_flush(commit).await?;
         failpoint::hit("flush.after-commit");
         self.adopt(&manifest);
+        // Of partitions dropped meanwhile, and deletes of earlier tries: this version is the current
+        // one, so none that names them will ever be.
+        let unnamed = |file: &&String| manifest.files().all(|named| named.path != **file);
+        self.remove_files(files.iter().filter(unnamed)).await;
         Ok(())
+    }
+
+    /// Removes files that no manifest names. One that stays is removed by the next start.
+    pub(super) async fn remove_files(&self, files: impl Iterator<Item = &String> + Send) {
+        for path in files {
+            if let Err(error) = self.parts.store.delete(path).await {
+                tracing::warn!(%error, path, "garbage stays");
+            }
+        }
     }
 }

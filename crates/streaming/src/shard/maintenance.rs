@@ -9,14 +9,15 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use milvus_base::clock;
-use milvus_format::manifest::Manifest;
+use milvus_format::key_index::KeyIndex;
+use milvus_format::manifest::{Manifest, SegmentEntry};
 use milvus_roles::{LoadScope, LoadSegment, SegmentDeletes, SegmentReplacement};
 use milvus_segment::Segment;
 use milvus_types::{PartitionId, Result, SegmentId, Timestamp};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::Shard;
-use super::flush::WrittenSet;
+use super::flush::Flushing;
 use super::state::{Flushed, SealedSet, Unflushed};
 
 pub(super) enum Task {
@@ -64,20 +65,20 @@ const RETRY: Duration = Duration::from_secs(5);
 
 pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::UnboundedReceiver<Task>) {
     // Sets that could not be flushed yet, oldest first: checkpoints must not overtake each other.
-    let mut unflushed: VecDeque<SealedSet> = VecDeque::new();
+    let mut unflushed: VecDeque<Flushing> = VecDeque::new();
     loop {
         let task = tokio::select! {
-            task = tasks.recv() => match task { Some(task) => Some(task), None => return },
+            task = tasks.recv() => match task { Some(task) => Some(task), None => break },
             () = clock::sleep(RETRY), if !unflushed.is_empty() || shard.has_waiting() => None,
             () = shard.retired_due() => {
                 shard.release_due().await;
                 continue;
             }
-            () = shard.stop.wait() => return,
+            () = shard.stop.wait() => break,
         };
         match task {
             Some(Task::Flush { set, reply }) => {
-                unflushed.push_back(set);
+                unflushed.push_back(Flushing::new(set));
                 let _ = reply.send(shard.flush_sets(&mut unflushed).await);
             }
             Some(Task::Settle { reply }) => {
@@ -101,6 +102,10 @@ pub(super) async fn maintenance_loop(shard: Arc<Shard>, mut tasks: mpsc::Unbound
                 shard.retry_swaps().await;
             }
         }
+    }
+    // Nobody else knows of what a flush has written that ends here.
+    if shard.dropped.load(Ordering::Relaxed) {
+        shard.remove_files(unflushed.iter().flat_map(|flushing| &flushing.files)).await;
     }
 }
 
@@ -140,8 +145,8 @@ impl Shard {
     }
 
     /// Writes out, commits and hands over, oldest first; what fails stays in `sets`.
-    async fn flush_sets(self: &Arc<Self>, sets: &mut VecDeque<SealedSet>) -> Result<()> {
-        while let Some(set) = sets.front() {
+    async fn flush_sets(self: &Arc<Self>, sets: &mut VecDeque<Flushing>) -> Result<()> {
+        while let Some(set) = sets.front_mut() {
             if let Err(failure) = self.flush_set(set).await {
                 tracing::error!(vchannel = %self.vchannel, %failure, "flush failed, will be retried");
                 return Err(failure);
@@ -151,14 +156,16 @@ impl Shard {
         Ok(())
     }
 
-    async fn flush_set(self: &Arc<Self>, set: &SealedSet) -> Result<()> {
-        let written = self.write_set(set).await?;
-        self.commit_set(set, &written).await?;
+    async fn flush_set(self: &Arc<Self>, flushing: &mut Flushing) -> Result<()> {
+        let deletes = self.write_set(flushing).await?;
+        self.commit_set(flushing, deletes).await?;
         // Committed: from here on nothing may make this set be written again.
         {
             let mut state = self.state.lock();
             state.flushing_from.pop_front();
         }
+        let written = std::mem::take(&mut flushing.segments);
+        let set = &flushing.set;
         if let Err(failure) = self.hand_over(set, written).await {
             tracing::error!(vchannel = %self.vchannel, %failure, "flushed segments are not served");
         }
@@ -170,14 +177,18 @@ impl Shard {
 
     /// Moves flushed segments from memory to the query node, without a moment in between in which
     /// a row is missing, seen twice, or misses a delete.
-    async fn hand_over(self: &Arc<Self>, set: &SealedSet, written: WrittenSet) -> Result<()> {
+    async fn hand_over(
+        self: &Arc<Self>,
+        set: &SealedSet,
+        written: Vec<(SegmentEntry, KeyIndex)>,
+    ) -> Result<()> {
         // From here on deletes go to both copies.
         let fresh: Vec<SegmentId> = {
             let mut state = self.state.lock();
             let persisted = |(_, timestamp): &(u32, Timestamp)| *timestamp <= set.timestamp;
             state.deletes_written(set.timestamp);
             let mut fresh = Vec::new();
-            for (entry, keys) in written.segments {
+            for (entry, keys) in written {
                 let id = entry.id;
                 let Some(unflushed) =
                     state.flushing.iter().find(|unflushed| unflushed.segment.id() == id)

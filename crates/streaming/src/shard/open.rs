@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use milvus_base::{Purpose, Shutdown, task};
+use milvus_base::{Clock, Purpose, Shutdown, task};
 use milvus_format::delete_file;
 use milvus_format::key_index::KeyIndex;
 use milvus_format::log_record::{Body, LogRecord};
@@ -15,7 +15,7 @@ use milvus_format::manifest::SegmentEntry;
 use milvus_format::{FileMeta, verify};
 use milvus_roles::{LoadScope, OpenChannel};
 use milvus_segment::SegmentSchema;
-use milvus_types::{ErrorCode, Failure, Result, Timestamp};
+use milvus_types::{Failure, Result, Timestamp};
 use milvus_wal::{LogChannel, Position};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
@@ -51,16 +51,6 @@ impl Shard {
         let schema = Arc::new(schema.map_err(|error| Failure::from(&error))?);
         let checkpoint = manifest.checkpoint(&vchannel);
         let from = checkpoint.map_or(0, |checkpoint| checkpoint.position);
-        if log.end().0 < from {
-            return Err(Failure::wrap(
-                ErrorCode::DataIntegrity,
-                format!(
-                    "the log of {vchannel} ends at {}, before the checkpoint at {from}: \
-                     records are missing",
-                    log.end()
-                ),
-            ));
-        }
         let applied = checkpoint.map_or(collection.create_ts, |checkpoint| checkpoint.timestamp);
         let state = ShardState {
             schema,
@@ -87,7 +77,7 @@ impl Shard {
         let shard = Arc::new(Self {
             collection_id: collection.id,
             pk_field,
-            inflight: Inflight::new(applied),
+            inflight: Inflight::new(applied, Clock::system()),
             state: Mutex::new(state),
             current: Current::new(LoadScope::Nothing),
             swaps: Mutex::default(),
@@ -101,6 +91,8 @@ impl Shard {
             flushes: AtomicU64::new(0),
             truncate,
             stop: Shutdown::new(),
+            dropped: AtomicBool::new(false),
+            trouble: Mutex::default(),
             collection: RwLock::new(collection),
             renewed: RwLock::default(),
             parts,

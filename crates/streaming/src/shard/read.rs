@@ -27,12 +27,6 @@ const LOAD_WAIT: Duration = Duration::from_secs(60);
 const READ_TRIES: u32 = 4;
 
 impl Shard {
-    /// The freshest snapshot that can be read once every write up to `guarantee` is applied.
-    async fn snapshot(&self, guarantee: Timestamp) -> Result<Timestamp> {
-        let fresh = self.inflight.wait(guarantee).await;
-        if self.stop.is_triggered() { Err(self.gone()) } else { Ok(fresh) }
-    }
-
     /// What answers a read. Where it is not loaded but about to be, waits for that.
     async fn read_set(
         &self,
@@ -53,7 +47,10 @@ impl Shard {
                         () = clock::sleep(LOAD_WAIT) => false,
                     };
                     if !changed {
-                        return set;
+                        // It is there, and will answer.
+                        let code = ErrorCode::CollectionNotFullyLoaded;
+                        let name = &self.collection().name;
+                        return Err(Failure::with_fields(code, &[("collection", name)]));
                     }
                 }
                 set => return set,
@@ -62,8 +59,7 @@ impl Shard {
     }
 
     pub(crate) async fn search(self: &Arc<Self>, request: SearchRequest) -> Result<SearchReply> {
-        let fresh = self.snapshot(request.guarantee).await?;
-        let mvcc = request.mvcc.unwrap_or(fresh);
+        let mvcc = self.snapshot(request.guarantee, request.mvcc).await?;
         let (partitions, ignore_growing) = (request.partitions, request.ignore_growing);
         let nq = request.queries.nq();
         let spec = Arc::new(SearchSpec {
@@ -116,8 +112,7 @@ impl Shard {
     }
 
     pub(crate) async fn query(self: &Arc<Self>, request: QueryRequest) -> Result<QueryReply> {
-        let fresh = self.snapshot(request.guarantee).await?;
-        let mvcc = request.mvcc.unwrap_or(fresh);
+        let mvcc = self.snapshot(request.guarantee, request.mvcc).await?;
         let expiry = expired(&self.collection(), request.mvcc);
         let counted = request.count && request.keys.is_none();
         let mut tries = READ_TRIES;

@@ -225,6 +225,7 @@ impl Shard {
         batch: &mut Vec<Durable>,
     ) {
         let PendingWrite { record, fresh_keys, memory, reply, .. } = *write;
+        self.appended(outcome.as_ref().map(|_| ()));
         match outcome {
             Ok(appended) => batch.push(Durable {
                 record,

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use milvus_format::path;
 use milvus_roles::{CompactionCommit, DataCoord};
+use milvus_storage::ObjectStore;
+use milvus_types::{CollectionId, PartitionId, SegmentId};
 
 use crate::world::{Home, World, by_hand};
 
@@ -78,4 +81,46 @@ async fn nothing_is_lost_by_a_crash_right_after_the_switch() {
     let mut files = home.files().await;
     files.retain(|file| !named.contains(file));
     assert!(files.is_empty(), "the compacted segments' files are gone: {files:?}");
+}
+
+#[tokio::test]
+async fn a_collection_of_which_a_file_is_missing_keeps_all_others() {
+    for damage in ["gone", "short", "manifest"] {
+        let home = Home::new();
+        let (world, _) = filled(&home).await;
+        let manifest = world.manifest().await;
+        let (id, columns) = (world.id, manifest.segments[0].columns.path.clone());
+        world.crash().await;
+        match damage {
+            "gone" => home.store.delete(&columns).await.unwrap(),
+            "short" => {
+                let bytes = home.bytes(&columns).await;
+                home.store
+                    .put(&columns, bytes.slice(..bytes.len() - 1).into())
+                    .await
+                    .map(drop)
+                    .unwrap();
+            }
+            _ => {
+                let at = path::manifest(id, manifest.version);
+                home.store
+                    .put(&at, bytes::Bytes::from_static(b"?").into())
+                    .await
+                    .map(drop)
+                    .unwrap();
+            }
+        }
+        let older = path::manifest(id, 1);
+        let spare = path::deletes(id, PartitionId(1), SegmentId(2), 3);
+        let other = path::deletes(CollectionId(id.0 + 1000), PartitionId(1), SegmentId(2), 3);
+        for path in [&older, &spare, &other] {
+            home.store.put(path, bytes::Bytes::from_static(b"x").into()).await.unwrap();
+        }
+        let before = home.files().await;
+        drop(home.start(by_hand()).await);
+        let mut want = before;
+        want.retain(|path| *path != other);
+        assert_eq!(home.files().await, want, "{damage}: only what is of no collection goes");
+        assert_eq!(home.bytes(&older).await, "x");
+    }
 }

@@ -3,7 +3,14 @@
 
 mod churn;
 mod crash;
+mod drops;
+mod fuse;
 mod gate;
+mod kills;
+mod lost_log;
 mod node;
+mod outage;
+mod retries;
+mod stalling;
 mod switch;
 mod world;

@@ -28,11 +28,12 @@ use milvus_types::{
     PartitionId, PrimaryKey, PrimaryKeys, Result, SegmentId, Timestamp, VChannel,
 };
 use milvus_wal::{LocalWal, LocalWalOptions};
-use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::fuse::{Fuse, FusedKv, FusedStore};
 use crate::gate::Gate;
 use crate::node::Node;
+use crate::stalling::StallingWal;
 
 /// What a crash leaves: catalogue, objects and log.
 pub(crate) struct Home {
@@ -42,7 +43,7 @@ pub(crate) struct Home {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) directory: tempfile::TempDir,
     /// One for all lives: each opens its channels anew, and so fences the one before.
-    pub(crate) log: OnceCell<Arc<LocalWal>>,
+    pub(crate) log: OnceCell<Arc<StallingWal>>,
 }
 
 /// Everything that runs on a [`Home`].
@@ -52,6 +53,8 @@ pub(crate) struct World {
     pub(crate) query: Arc<QueryService>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) node: Arc<Node>,
+    pub(crate) fuse: Fuse,
+    pub(crate) wal: Arc<StallingWal>,
     pub(crate) id: milvus_types::CollectionId,
 }
 
@@ -82,19 +85,22 @@ impl Home {
         compaction: CompactionOptions,
         options: StreamingOptions,
     ) -> World {
-        let store: Arc<dyn ObjectStore> = self.store.clone();
+        let fuse = Fuse::new();
+        let kv = FusedKv { inner: self.kv.clone(), fuse: fuse.clone() };
+        let store = FusedStore { inner: self.store.clone(), fuse: fuse.clone() };
+        let store: Arc<dyn ObjectStore> = Arc::new(store);
         let governor = Governor::new(1 << 30);
         let shared = Arc::new(governor.clone());
         let service =
             DataService::new(store.clone(), shared, Clock::system(), DataOptions::default());
-        let node = Arc::new(Node { service, compacted: Mutex::default() });
+        let node = Arc::new(Node::new(service));
         let coord = MixCoord::open(CoordParts {
             options: CoordOptions {
                 compaction,
                 min_rows_to_index: self.min_rows_to_index,
                 ..CoordOptions::default()
             },
-            catalogue: Catalogue::open(self.kv.clone()).await.unwrap(),
+            catalogue: Catalogue::open(Arc::new(kv)).await.unwrap(),
             store: store.clone(),
             builder: node.clone(),
         })
@@ -107,9 +113,14 @@ impl Home {
             Arc::new(pool()),
             Arc::new(governor.clone()),
         ));
-        let open = || LocalWal::open(self.directory.path(), LocalWalOptions::default());
+        // Small files, so that a log that is cut loses some.
+        let options_of_log = LocalWalOptions { segment_bytes: 2048, ..LocalWalOptions::default() };
+        let open = || LocalWal::open(self.directory.path(), options_of_log);
         let gate = Arc::new(Gate::new(query.clone()));
-        let wal = self.log.get_or_init(|| async { Arc::new(open().await.unwrap()) }).await;
+        let wal = self
+            .log
+            .get_or_init(|| async { Arc::new(StallingWal::new(open().await.unwrap())) })
+            .await;
         let streaming = Arc::new(StreamingService::new(StreamingParts {
             options,
             oracle: coord.clone(),
@@ -127,7 +138,12 @@ impl Home {
             Ok(collection) => collection,
             Err(_) => create(&coord).await,
         };
-        World { coord, streaming, query, gate, node, id: collection.id }
+        let (wal, id) = (wal.clone(), collection.id);
+        World { coord, streaming, query, gate, node, fuse, wal, id }
+    }
+
+    pub(crate) async fn bytes(&self, path: &str) -> bytes::Bytes {
+        self.store.get(path).await.unwrap().bytes
     }
 
     /// The sizes of all files of segments, in bytes.
@@ -143,7 +159,8 @@ impl Home {
     }
 }
 
-async fn create(coord: &Arc<MixCoord>) -> Arc<Collection> {
+/// What a collection called `name` is asked for by.
+pub(crate) fn request(name: &str) -> CreateCollection {
     let field = |name: &str, data_type| FieldSchema {
         name: name.to_owned(),
         data_type,
@@ -153,10 +170,10 @@ async fn create(coord: &Arc<MixCoord>) -> Arc<Collection> {
     let dim = vec![KeyValue::new("dim", "2")];
     let vector = FieldSchema { type_params: dim, ..field("v", DataType::FloatVector) };
     let number = FieldSchema { is_clustering_key: true, ..field("n", DataType::Int64) };
-    let request = CreateCollection {
+    CreateCollection {
         db_name: "default".to_owned(),
         schema: CollectionSchema {
-            name: "c".to_owned(),
+            name: name.to_owned(),
             fields: vec![key, vector, number],
             ..CollectionSchema::default()
         },
@@ -164,8 +181,11 @@ async fn create(coord: &Arc<MixCoord>) -> Arc<Collection> {
         consistency_level: ConsistencyLevel::Strong,
         properties: Vec::new(),
         num_partitions: None,
-    };
-    let collection = coord.create_collection(request).await.unwrap();
+    }
+}
+
+async fn create(coord: &Arc<MixCoord>) -> Arc<Collection> {
+    let collection = coord.create_collection(request("c")).await.unwrap();
     let index = CreateIndex {
         collection_id: collection.id,
         field_id: collection.schema.field("v").unwrap().id,
@@ -191,8 +211,39 @@ pub(crate) async fn load(coord: &MixCoord, collection_id: milvus_types::Collecti
 }
 
 impl World {
+    /// Indexes `field`; returns the index's id.
+    pub(crate) async fn create_index(&self, field: &str, index_type: &str) -> Result<i64> {
+        let create = CreateIndex {
+            collection_id: self.id,
+            field_id: self.collection().await.schema.field(field).unwrap().id,
+            field_name: field.to_owned(),
+            index_name: String::new(),
+            user_params: Vec::new(),
+            index_params: vec![KeyValue::new("index_type", index_type)],
+        };
+        self.coord.create_index(create).await?;
+        let indexes = self.coord.list_indexes(self.id).await?;
+        Ok(indexes.iter().find(|index| index.field_name == field).unwrap().id.0)
+    }
+
+    pub(crate) async fn has_partition(&self, partition: PartitionId) -> bool {
+        let collection = self.coord.describe_collection_by_id(self.id).await;
+        collection.is_ok_and(|collection| collection.partition_by_id(partition).is_some())
+    }
+
+    /// Returns once every segment has `count` indexes, or the fuse has burnt.
+    pub(crate) async fn indexed(&self, count: usize) {
+        let built = |manifest: &Manifest| {
+            manifest.segments.iter().all(|entry| entry.indexes.len() == count)
+        };
+        while !self.fuse.is_burnt() && !built(&*self.manifest().await) {
+            clock::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     /// Ends everything without finishing anything, as a crash would but for what is acknowledged.
     pub(crate) async fn crash(self) {
+        self.fuse.burn();
         self.streaming.close().await;
     }
 
@@ -212,13 +263,17 @@ impl World {
         self.collection().await.partitions[0].id
     }
 
-    async fn write(&self, kind: WriteKind) -> Timestamp {
+    async fn write(&self, kind: WriteKind) -> Result<Timestamp> {
         let vchannel = self.vchannel().await;
-        self.streaming.write(Write { vchannel, kind }).await.unwrap().timestamp
+        Ok(self.streaming.write(Write { vchannel, kind }).await?.timestamp)
     }
 
     /// Gives each key the number beside it.
     pub(crate) async fn upsert(&self, rows: &[(i64, i64)]) -> Timestamp {
+        self.try_upsert(rows).await.unwrap()
+    }
+
+    pub(crate) async fn try_upsert(&self, rows: &[(i64, i64)]) -> Result<Timestamp> {
         let collection = self.collection().await;
         let keys = Int64Array::from_iter_values(rows.iter().map(|(key, _)| *key));
         let replaced = PrimaryKeys::from_array(&keys).unwrap();
@@ -237,12 +292,20 @@ impl World {
     }
 
     pub(crate) async fn delete(&self, keys: &[i64]) -> Timestamp {
+        self.try_delete(keys).await.unwrap()
+    }
+
+    pub(crate) async fn try_delete(&self, keys: &[i64]) -> Result<Timestamp> {
         let keys = PrimaryKeys::Int64(keys.to_vec().into());
         self.write(WriteKind::Delete { partitions: None, keys }).await
     }
 
     pub(crate) async fn flush(&self) {
-        self.streaming.flush(&self.vchannel().await, true).await.unwrap();
+        self.try_flush().await.unwrap();
+    }
+
+    pub(crate) async fn try_flush(&self) -> Result<()> {
+        self.streaming.flush(&self.vchannel().await, true).await.map(drop)
     }
 
     pub(crate) async fn now(&self) -> Timestamp {
@@ -334,9 +397,13 @@ impl World {
 
     /// Has the data node write all flushed segments anew; nothing refers to the result yet.
     pub(crate) async fn rewrite(&self) -> (Vec<SegmentEntry>, Compacted) {
+        self.try_rewrite().await.unwrap()
+    }
+
+    pub(crate) async fn try_rewrite(&self) -> Result<(Vec<SegmentEntry>, Compacted)> {
         let inputs = self.manifest().await.segments.clone();
-        let purge_until = self.now().await.saturating_sub_ms(1000);
-        let first = self.coord.allocate_ids(4).await.unwrap();
+        let purge_until = self.coord.allocate().await?.saturating_sub_ms(1000);
+        let first = self.coord.allocate_ids(4).await?;
         let task = CompactSegments {
             collection: self.collection().await,
             inputs: inputs.clone(),
@@ -347,15 +414,23 @@ impl World {
             output_ids: (first..first + 4).map(SegmentId).collect(),
             level: SegmentLevel::L1,
         };
-        let compacted = self.node.compact(task).await.unwrap();
-        (inputs, compacted)
+        let compacted = self.node.compact(task).await?;
+        Ok((inputs, compacted))
     }
 
     pub(crate) async fn replace(&self, inputs: Vec<SegmentEntry>, compacted: Compacted) -> bool {
+        self.try_replace(inputs, compacted).await.unwrap()
+    }
+
+    pub(crate) async fn try_replace(
+        &self,
+        inputs: Vec<SegmentEntry>,
+        compacted: Compacted,
+    ) -> Result<bool> {
         let Compacted { outputs, moved } = compacted;
         let (collection_id, vchannel) = (self.id, self.vchannel().await);
         let replacement = SegmentReplacement { collection_id, vchannel, inputs, outputs, moved };
-        self.streaming.replace_segments(replacement).await.unwrap()
+        self.streaming.replace_segments(replacement).await
     }
 
     /// Compacts by hand and waits; returns how it went.

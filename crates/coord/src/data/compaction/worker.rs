@@ -14,6 +14,7 @@ use futures::FutureExt as _;
 use milvus_base::{Shutdown, task};
 use milvus_roles::CompactCollection;
 use milvus_types::{CollectionId, Failure, Result, SegmentId};
+use tokio::sync::watch;
 
 use super::jobs::{Step, Turn};
 use super::policy::{self, Next, Pass, Plan, Scene};
@@ -171,7 +172,7 @@ impl DataCoordinator {
 
     /// Has a task work on `plan`; `forget` and `forget_partition` end it.
     fn begin_plan(self: &Arc<Self>, id: CollectionId, plan: Plan, reason: Reason) {
-        let (number, cancel) = self.compactions.enter(id, &plan, reason);
+        let (number, cancel, ends) = self.compactions.enter(id, &plan, reason);
         let data = self.clone();
         task::spawn("compaction-plan", async move {
             let clock = &data.parts.options.compaction.clock;
@@ -186,6 +187,7 @@ impl DataCoordinator {
                 result = data.run_caught(id, &plan, &cancel).await;
             }
             data.leave(number, reason, &plan, began, result);
+            drop(ends);
             if let Reason::Job(job, _) = reason {
                 data.note_job(job).await;
             }
@@ -281,20 +283,29 @@ impl Compactions {
         state.jobs.turn(now_ms, |id| state.runs_on(id))
     }
 
-    fn enter(&self, id: CollectionId, plan: &Plan, reason: Reason) -> (u64, Shutdown) {
+    /// Notes a plan as under way, until [`DataCoordinator::leave`]; it has ended once what comes last is
+    /// dropped.
+    fn enter(
+        &self,
+        id: CollectionId,
+        plan: &Plan,
+        reason: Reason,
+    ) -> (u64, Shutdown, watch::Sender<()>) {
         let mut state = self.state.lock();
         let cancel = Shutdown::new();
+        let (ends, ended) = watch::channel(());
         let running = Running {
             collection: id,
             partition: plan.partition,
             inputs: plan.inputs.clone(),
             is_asked: matches!(reason, Reason::Job(..)),
             cancel: cancel.clone(),
+            ended,
         };
         state.last_number += 1;
         let number = state.last_number;
         state.running.insert(number, running);
-        (number, cancel)
+        (number, cancel, ends)
     }
 
     /// Collections to look at, those after the last plan's first.
