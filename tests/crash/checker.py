@@ -31,7 +31,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from crash.cycles import Loop  # noqa: E402
 from crash.power import Power  # noqa: E402
 from crash.store import PymilvusStore  # noqa: E402
-from harness.server import Lite, Server, StartError  # noqa: E402
+from harness.server import Lite, Server, StartError, is_open  # noqa: E402
 
 PLANTED = (
     "skip-sync",  # found with --power
@@ -49,6 +49,7 @@ class Control:
         self.make, self.timeout_s, self.power = make, timeout_s, power
         self.server = None
         self.failpoint = None
+        self.ports = set()
 
     def arm(self, failpoint):
         """Where servers started from now on end by themselves; None: nowhere."""
@@ -56,9 +57,19 @@ class Control:
 
     def next_server(self):
         self.server = self.make()
+        self.server.asked_port = self.new_port()
         if self.failpoint:
             self.server.env["MILVUS_FAILPOINT"] = self.failpoint
         return self.server
+
+    def new_port(self):
+        """A free port that no server had before: gRPC keeps clients from one that refused it for up to two
+        minutes, whoever has it by then. None that the system gives to clients."""
+        while True:
+            port = random.randrange(10_000, 32_768)
+            if port not in self.ports and not is_open(port):
+                self.ports.add(port)
+                return port
 
     def start(self):
         self.next_server().start(timeout_s=60)

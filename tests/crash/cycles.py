@@ -168,7 +168,7 @@ class Loop:
         try:
             store = self.control.store()
         except Exception as error:  # whatever a client that cannot connect raises
-            return [Violation("corrupt", ("server",), "a connection", repr(error))]
+            return [Violation("corrupt", ("server",), "a connection", str(error))]
         try:
             found = self.model.compare(store.observe())
             self.model.assume(store.loaded_here)

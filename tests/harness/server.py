@@ -42,6 +42,7 @@ class Process:
         self.data_dir = pathlib.Path(data_dir)
         self.log_path = pathlib.Path(log_path or f"{self.data_dir}.log")
         self.process = None
+        self.asked_port = 0
         self.port = None
         self.metrics_port = None
         self.started_in = None
@@ -126,7 +127,7 @@ class Server(Process):
 
     def command(self):
         command = [self.binary, "run", "standalone", "--data-dir", self.data_dir]
-        return [*command, "--port", 0, "--metrics-port", 0, *self.args]
+        return [*command, "--port", self.asked_port, "--metrics-port", 0, *self.args]
 
     def start(self, timeout_s=60):
         began = time.monotonic()
