@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import time
 import uuid
 
 import pytest
 from harness.server import Server, StartError
+from pymilvus import MilvusException
 
 from faults.rows import Rows
 
@@ -74,3 +76,32 @@ def test_another_bucket_is_refused(binary, tmp_path):
     elsewhere = {**place, "MINIO_BUCKET_NAME": "another"}
     text = refusal(Server(binary, tmp_path / "data", env=elsewhere))
     assert "bucket another" in text, text
+
+
+@pytest.mark.skipif(S3 is None, reason="needs an S3 server")
+def test_a_server_whose_bucket_was_taken_over_removes_nothing_of_it(binary, tmp_path):
+    place = {"MINIO_ROOT_PATH": f"taken/{uuid.uuid4().hex}"}
+    first = Server(binary, tmp_path / "first", env=place).start()
+    second = Server(binary, tmp_path / "second", env=place)
+    try:
+        rows = Rows(first.uri)
+        rows.create()
+        assert rows.insert()
+        rows.flush()
+        shutil.copytree(tmp_path / "first", tmp_path / "second")
+        second.start()
+        time.sleep(1.1)  # for which the first may believe that the bucket is its own
+        try:
+            rows.store.client.drop_collection(rows.name, timeout=10)
+        except MilvusException:
+            pass
+        time.sleep(1)
+        rows.connect(second.uri)
+        rows.check()
+        second.kill()
+        second.start()
+        rows.connect(second.uri)
+        rows.check()
+    finally:
+        first.kill()
+        second.kill()

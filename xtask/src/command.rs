@@ -20,10 +20,12 @@ impl std::fmt::Display for Failure {
     }
 }
 
-/// The repository's root: the folder above this crate.
+/// The repository's root: the folder above this crate. Cargo says where that is; what was compiled in may
+/// be another clone that shares the target directory.
 pub(crate) fn root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_path_buf()
+    let here = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    here.parent().map(Path::to_path_buf).unwrap_or(here)
 }
 
 /// Runs a program at the root, without standard input; its output goes where ours goes.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use milvus_meta::entry::{FormatEntry, IdEntry, PlacementEntry, TsoEntry};
 use milvus_meta::{
-    AliasEntry, CollectionEntry, CollectionState, DatabaseEntry, Entry, Kv, KvError, LoadEntry,
-    ManifestEntry,
+    AliasEntry, CollectionEntry, CollectionState, CompactionEntry, DatabaseEntry, Entry, Kv,
+    KvError, LoadEntry, LogCutEntry, ManifestEntry,
 };
 use milvus_types::{
     Collection, CollectionId, DatabaseId, IndexId, IndexMeta, PartitionId, Timestamp, VChannel,
@@ -30,6 +30,8 @@ pub(crate) struct Contents {
     pub(crate) tso: Option<Timestamp>,
     /// Nothing from it on was handed out.
     pub(crate) next_id: Option<i64>,
+    /// How far each channel's log was cut: it has reached that.
+    pub(crate) cuts: BTreeMap<String, u64>,
     /// Where data and log are.
     pub(crate) placement: Option<PlacementEntry>,
     /// Collections of which an entry cannot be read: what is theirs is not known.
@@ -111,6 +113,11 @@ impl Contents {
             self.aliases.push(decode(key, bytes)?);
         } else if is(LoadEntry::prefix()) {
             self.loads.push(decode(key, bytes)?);
+        } else if is(LogCutEntry::prefix()) {
+            let LogCutEntry { pchannel, before } = decode(key, bytes)?;
+            self.cuts.insert(pchannel, before);
+        } else if is(CompactionEntry::prefix()) {
+            decode::<CompactionEntry>(key, bytes)?;
         } else if key == TsoEntry::key_of(&()) {
             self.tso = Some(decode::<TsoEntry>(key, bytes)?.high_water);
         } else if key == IdEntry::key_of(&()) {

@@ -12,7 +12,8 @@
 //! What can be proved:
 //! - A checkpoint behind the end says that there were records up to it: those are flushed, but those behind
 //!   it, if there were any, are lost, and nobody can tell.
-//! - A channel without records where one shard has a checkpoint was lost as a whole; so shards on it that
+//! - A cut behind the end says the same: the log had reached it.
+//! - A channel without records that was cut, or where one shard has a checkpoint, was lost as a whole; so shards on it that
 //!   have no checkpoint have lost what was written to them.
 //! - A log that is not even empty, where there are collections, was lost as a whole: a server makes it
 //!   before the first collection.
@@ -55,17 +56,19 @@ pub(crate) fn check(contents: &Contents, manifests: &Manifests, spans: &Spans) -
         found.push(Finding::new(Severity::Missing, "log", what).advise(ADVICE));
     }
     let is_lost = |channel: &str| spans.end_of(channel) == End::Nothing;
+    let cuts = || contents.cuts.iter().filter(|(_, at)| **at > 0).map(|(channel, _)| &**channel);
     let lost: BTreeSet<&str> = shards
         .iter()
         .filter(|shard| spans.is_gone || shard.checkpoint.as_ref().is_some_and(|(_, at)| *at > 0))
         .map(|shard| shard.vchannel.pchannel())
+        .chain(cuts().filter(|channel| shards.iter().any(|shard| shard.is_on(channel))))
         .filter(|channel| is_lost(channel))
         .collect();
     for shard in &shards {
         let channel = shard.vchannel.pchannel();
         let finding = match spans.end_of(channel) {
             _ if lost.contains(channel) => Some(shard.lost(channel, spans.is_gone)),
-            End::At(end) => shard.behind(end),
+            End::At(end) => shard.behind(end, contents.cuts.get(channel).copied()),
             End::Nothing if spans.unmade.contains(channel) => Some(shard.unmade(channel)),
             End::Nothing | End::Unknown => None,
         };
@@ -139,10 +142,21 @@ impl Shard<'_> {
         self.on_shard(finding)
     }
 
-    /// Its channel ends at `end`, where that is before its checkpoint.
-    fn behind(&self, end: u64) -> Option<Finding> {
-        let (manifest, at) = self.checkpoint.as_ref().filter(|(_, at)| *at > end)?;
+    fn is_on(&self, channel: &str) -> bool {
+        self.vchannel.pchannel() == channel
+    }
+
+    /// Its channel ends at `end`, where that is before its checkpoint or before the place it was cut at.
+    fn behind(&self, end: u64, cut: Option<u64>) -> Option<Finding> {
         let vchannel = self.vchannel;
+        let Some((manifest, at)) = self.checkpoint.as_ref().filter(|(_, at)| *at > end) else {
+            let cut = cut.filter(|cut| *cut > end)?;
+            let what = format!(
+                "the log of {vchannel} ends at {end} and was cut at {cut}: it had reached that, and what \
+                 was acknowledged behind it is lost"
+            );
+            return Some(self.concern(Finding::damage(object_of(vchannel.pchannel()), what)));
+        };
         let what = format!(
             "the log of {vchannel} ends at {end}, before the checkpoint at {at}: records are missing, \
              and what was acknowledged behind it is lost"

@@ -8,7 +8,7 @@ use milvus_base::Clock;
 use milvus_check::{
     CheckError, CheckOptions, DataDir, DataDirError, LogSource, Overlay, RepairError, RepairOptions,
 };
-use milvus_storage::{ObjectStore, RemoteStore, StoreError};
+use milvus_storage::{ObjectStore, RemoteConfig, RemoteStore, StoreError};
 use milvus_wal::PlantedBug;
 use serde::Serialize;
 
@@ -46,7 +46,8 @@ pub async fn check(config: &Config, asked_for: &Check) -> Result<u8, CheckFailed
     let (dir, remote) = match &config.storage {
         StorageConfig::Local => (dir, None),
         StorageConfig::Remote { store, .. } => {
-            let remote = RemoteStore::open((**store).clone(), Clock::system()).await?;
+            let config = RemoteConfig { make_bucket: false, ..(**store).clone() };
+            let remote = RemoteStore::open(config, Clock::system()).await?;
             let remote: Arc<dyn ObjectStore> = Arc::new(remote);
             (dir.with_store(remote.clone()), Some(remote))
         }

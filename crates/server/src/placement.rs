@@ -5,8 +5,11 @@
 //! catalogue it belongs to, and the last start with it: a server that began there with an empty catalogue,
 //! or with an old copy of the right one, would take for garbage what that does not name.
 
+use std::sync::Arc;
+
+use milvus_base::Clock;
 use milvus_meta::{Catalogue, PlacementEntry};
-use milvus_storage::{ObjectStore, Payload, RemoteConfig, StoreError};
+use milvus_storage::{ObjectStore, OwnedStore, Payload, RemoteConfig, StoreError};
 
 use crate::config::{Config, LogConfig, StorageConfig};
 use crate::start_error::StartError;
@@ -59,15 +62,16 @@ pub(crate) async fn settle(
 }
 
 /// Takes the path of a bucket for `placement`'s installation, or finds that it has it and that nobody
-/// has started on it since this catalogue did.
+/// has started on it since this catalogue did. Gives the store as it may be used: for as long as nobody
+/// else takes the path.
 ///
 /// The catalogue notes what the bucket will say before the bucket says it: a crash in between leaves
 /// one of the two there, and both are known.
 pub(crate) async fn own(
-    store: &dyn ObjectStore,
+    store: Arc<dyn ObjectStore>,
     catalogue: &Catalogue,
     placement: &PlacementEntry,
-) -> Result<(), StartError> {
+) -> Result<OwnedStore, StartError> {
     let remote = |error| StartError::role("object storage", &error);
     let there = match store.get(OWNER).await {
         Ok(object) => Some(object),
@@ -107,9 +111,11 @@ pub(crate) async fn own(
         }
         Err(error) => return Err(remote(error)),
     }
+    let says = said(&next_start).into_bytes();
     let started =
         PlacementEntry { start: next_start, next_start: String::new(), ..placement.clone() };
-    note(catalogue, &started).await
+    note(catalogue, &started).await?;
+    Ok(OwnedStore::new(store, OWNER, says, Clock::system()))
 }
 
 async fn note(catalogue: &Catalogue, placement: &PlacementEntry) -> Result<(), StartError> {

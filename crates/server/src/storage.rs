@@ -50,10 +50,9 @@ pub(crate) async fn open(
             let remote = remote.map_err(|error| StartError::role("object storage", &error))?;
             let probed = remote.probe_conditional_write().await;
             probed.map_err(|error| StartError::NoConditionalWrite(error.to_string()))?;
-            placement::own(&remote, catalogue, placement).await?;
             let remote: Arc<dyn ObjectStore> = Arc::new(remote);
+            let behind = Arc::new(placement::own(remote.clone(), catalogue, placement).await?);
             let options = CacheOptions::new(config.data_dir.join("cache"), *cache_bytes);
-            let behind = remote.clone();
             let cached = milvus_base::io::try_run(move || CachedStore::open(behind, options)).await;
             let cached = cached.map_err(|error| StartError::role("storage cache", &error))?;
             let maps = cached.maps().clone();

@@ -95,6 +95,16 @@ pub enum StoreError {
         /// The object.
         path: String,
     },
+    /// The store was taken over: who has it now may not expect our writes.
+    #[error("object store belongs to another server ({owner}): cannot {op} {path}")]
+    NotOwner {
+        /// What was tried.
+        op: &'static str,
+        /// The object.
+        path: String,
+        /// What its owner says of itself.
+        owner: String,
+    },
     /// A remote store does not let us.
     #[error("object store refuses access: cannot {op} {path}")]
     Denied {
@@ -197,7 +207,7 @@ impl Coded for StoreError {
             Self::Io { .. } => ErrorCode::IoFailed,
             Self::Unavailable { source, .. } => unavailable_code(source),
             Self::InDoubt { .. } | Self::Refused { .. } => ErrorCode::IoFailed,
-            Self::Denied { .. } => ErrorCode::IoPermissionDenied,
+            Self::Denied { .. } | Self::NotOwner { .. } => ErrorCode::IoPermissionDenied,
             Self::BucketNotFound { .. } => ErrorCode::IoBucketNotFound,
             Self::InvalidConfig { .. } | Self::ConditionsUnsupported { .. } => {
                 ErrorCode::IoInvalidArgument

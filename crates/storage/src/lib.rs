@@ -9,6 +9,7 @@
 //! | [`LocalStore`] | a directory; standalone |
 //! | [`RemoteStore`] | a bucket of S3, Google Cloud Storage or Azure |
 //! | [`CachedStore`] | a remote store behind a bounded directory of local copies |
+//! | [`OwnedStore`] | another store that is written to only while an object in it says that it is ours |
 //! | [`MemoryStore`] | tests |
 //! | [`FaultyStore`] | tests: another store that fails as networks and disks do, from a seed |
 //!
@@ -26,6 +27,7 @@ mod faulty;
 mod local;
 mod maps;
 mod memory;
+mod owned;
 mod path;
 mod payload;
 mod remote;
@@ -39,6 +41,7 @@ pub use faulty::{FaultPlan, FaultyStore};
 pub use local::LocalStore;
 pub use maps::Maps;
 pub use memory::MemoryStore;
+pub use owned::OwnedStore;
 pub use payload::Payload;
 pub use remote::{RemoteCause, RemoteConfig, RemoteKind, RemoteStore};
 pub use store::{ETag, Object, ObjectMeta, ObjectStore};

@@ -92,11 +92,11 @@ mod tests {
     async fn what_never_fits_is_refused_at_once_and_patience_ends() {
         let governor = Governor::new(100);
         let forever = Duration::from_secs(3600);
-        let error = governor.reserve_within(Purpose::Insert, 101, forever).await.unwrap_err();
+        let error = governor.reserve_within(Purpose::Query, 101, forever).await.unwrap_err();
         assert_eq!((error.predicted_bytes, error.limit_bytes), (101, 100));
         let _held = governor.reserve(Purpose::Load, 60);
         let soon = Duration::from_millis(30);
-        let error = governor.reserve_within(Purpose::Insert, 50, soon).await.unwrap_err();
+        let error = governor.reserve_within(Purpose::Query, 50, soon).await.unwrap_err();
         assert_eq!(error.predicted_bytes, 110);
         assert_eq!(governor.wanted(), 0);
     }

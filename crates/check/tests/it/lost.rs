@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use milvus_check::{CheckOptions, Report, Severity};
-use milvus_meta::{Catalogue, EmbeddedKv};
+use milvus_meta::{Catalogue, EmbeddedKv, LogCutEntry};
 use milvus_wal::{LocalWal, LocalWalOptions, Wal as _};
 
 use crate::fixture::{BOOKS, CHANNEL, FILMS, Image, check_dir, image};
@@ -89,6 +89,12 @@ async fn an_empty_log_of_collections_without_checkpoints_is_no_loss_unless_it_is
     fs::create_dir(dir.path().join("log")).unwrap();
     let report = check(dir.path()).await;
     assert_eq!(report.findings, [], "{report}");
+    let kv = EmbeddedKv::open(dir.path().join("meta.redb")).await.unwrap();
+    let catalogue = Catalogue::open(Arc::new(kv)).await.unwrap();
+    let cut = LogCutEntry { pchannel: CHANNEL.to_owned(), before: 96 };
+    catalogue.put(&cut).await.unwrap();
+    drop(catalogue);
+    assert_channel_lost(&check(dir.path()).await);
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use milvus_base::task;
 use milvus_format::manifest::SegmentEntry;
@@ -24,14 +23,33 @@ use super::DataCoordinator;
 /// What waits for the end of its grace.
 #[derive(Debug, Default)]
 pub(super) struct Retired {
-    bytes: AtomicU64,
+    bytes: Mutex<HashMap<CollectionId, u64>>,
     /// Collections that keep everything until the next start.
     spared: Mutex<HashSet<CollectionId>>,
 }
 
 impl Retired {
+    /// Bytes of all collections.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+        self.bytes.lock().values().sum()
+    }
+
+    pub(super) fn bytes_of(&self, id: CollectionId) -> u64 {
+        self.bytes.lock().get(&id).copied().unwrap_or(0)
+    }
+
+    fn add(&self, id: CollectionId, bytes: u64) {
+        *self.bytes.lock().entry(id).or_default() += bytes;
+    }
+
+    fn subtract(&self, id: CollectionId, bytes: u64) {
+        let mut all = self.bytes.lock();
+        let left = all.get(&id).map_or(0, |waiting| waiting.saturating_sub(bytes));
+        if left == 0 {
+            all.remove(&id);
+        } else {
+            all.insert(id, left);
+        }
     }
 
     fn spare(&self, collections: HashSet<CollectionId>) {
@@ -101,7 +119,7 @@ impl DataCoordinator {
         if prefixes.is_empty() {
             return;
         }
-        self.retired.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.retired.add(id, bytes);
         let data = Arc::downgrade(self);
         let options = &self.parts.options.compaction;
         let (clock, grace) = (options.clock.clone(), options.file_grace);
@@ -109,6 +127,8 @@ impl DataCoordinator {
             clock.sleep(grace).await;
             let Some(data) = data.upgrade() else { return };
             if data.retired.is_spared(id) {
+                // They stay, and are not waited for.
+                data.retired.subtract(id, bytes);
                 return;
             }
             data.remove_older_manifests(id).await;
@@ -116,7 +136,7 @@ impl DataCoordinator {
             for prefix in &prefixes {
                 removed += data.remove_unnamed(id, prefix).await;
             }
-            data.retired.bytes.fetch_sub(bytes, Ordering::Relaxed);
+            data.retired.subtract(id, bytes);
             tracing::info!(collection = %id, removed, bytes, "removed files of compacted segments");
         });
     }
@@ -178,7 +198,7 @@ impl DataCoordinator {
     /// is repaired with, by hand or by `milvus check`.
     pub(super) async fn sweep(&self) {
         let Some(files) = self.list(path::SEGMENTS).await else { return };
-        let incomplete = self.incomplete(&files);
+        let incomplete = self.incomplete(&files).await;
         let mut named = HashSet::new();
         for manifest in self.manifests.read().values() {
             named.extend(manifest.files().map(|file| file.path.clone()));
@@ -201,20 +221,28 @@ impl DataCoordinator {
         }
     }
 
-    /// The collections whose manifest names a file that is not among `files`, or of another size.
-    fn incomplete(&self, files: &[ObjectMeta]) -> HashSet<CollectionId> {
+    /// The collections whose manifest names a file that is not among `files`, or of another size. What a
+    /// list does not show yet is asked for by name.
+    async fn incomplete(&self, files: &[ObjectMeta]) -> HashSet<CollectionId> {
         let sizes: HashMap<&str, u64> =
             files.iter().map(|object| (object.path.as_str(), object.size)).collect();
+        let manifests: Vec<_> = self.manifests.read().values().cloned().collect();
         let mut incomplete = HashSet::new();
-        for (id, manifest) in self.manifests.read().iter() {
+        for manifest in manifests {
             let wrong = |file: &&FileMeta| sizes.get(file.path.as_str()) != Some(&file.bytes);
-            let Some(first) = manifest.files().find(wrong) else { continue };
-            tracing::error!(
-                collection = %id, path = %first.path, got_bytes = sizes.get(first.path.as_str()),
-                want_bytes = first.bytes,
-                "a file is missing or cut short; every file of its collection is kept"
-            );
-            incomplete.insert(*id);
+            for file in manifest.files().filter(wrong) {
+                let got = self.parts.store.head(&file.path).await.map(|object| object.size);
+                if got.as_ref().ok() == Some(&file.bytes) {
+                    continue;
+                }
+                tracing::error!(
+                    collection = %manifest.collection_id, path = %file.path, ?got,
+                    want_bytes = file.bytes,
+                    "a file is missing or cut short; every file of its collection is kept"
+                );
+                incomplete.insert(manifest.collection_id);
+                break;
+            }
         }
         incomplete
     }

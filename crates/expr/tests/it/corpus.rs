@@ -11,7 +11,7 @@ use milvus_types::CollectionSchema;
 use crate::schema::{dynamic_schema, schema, templates};
 
 fn check(file: &str, answer: impl Fn(&str) -> String) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(file);
+    let path = Path::new("tests/data").join(file);
     let want = std::fs::read_to_string(&path).unwrap();
     let mut got = String::new();
     for block in want.trim_end().split("\n\n") {

@@ -100,7 +100,7 @@ fn golden_vectors(index_type: IndexType, data_type: DataType, dim: usize) -> Vec
 }
 
 fn golden_path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1").join(format!("{name}.idx"))
+    PathBuf::from("tests/golden/v1").join(format!("{name}.idx"))
 }
 
 /// `UPDATE_EXPECT=1` writes files that are missing; one that is there is never written again.

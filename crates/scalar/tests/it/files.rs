@@ -27,8 +27,7 @@ const SAMPLES: [(&str, &str, Params<'static>); 9] = [
 
 fn golden(sample: usize) -> PathBuf {
     let (field, index_type, _) = SAMPLES[sample];
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/v1")
+    PathBuf::from("tests/golden/v1")
         .join(format!("{sample}-{field}-{}.idx", index_type.to_lowercase()))
 }
 

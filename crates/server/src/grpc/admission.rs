@@ -3,7 +3,8 @@
 //! A gRPC message tells its size first. While the messages under way take their share of the memory
 //! limit, the next large one is left where HTTP/2's flow control holds it: with its client. They are
 //! let in in the order they came, and each counts until it is answered. So a request that is let in
-//! never waits for one that is not.
+//! never waits for one that is not. It must come on, though: one of which nothing comes for a while, or
+//! too little, is given up, so that a client that fell silent does not keep the others out.
 //!
 //! Not here: what applying a write takes (the shard asks for that), and the limits of a single
 //! message (`serve.rs`).
@@ -11,9 +12,10 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use http_body::Frame;
-use milvus_base::{Governor, Purpose, Reservation};
+use milvus_base::{Governor, Purpose, Reservation, clock};
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
@@ -30,19 +32,31 @@ const UNIT: u64 = 1024;
 /// How much larger a compressed message is taken to be.
 const EXPANSION: u64 = 4;
 
+/// For how long a message that was let in may bring nothing.
+const SILENCE: Duration = Duration::from_secs(10);
+/// It may take so long in all, and a second more for each MiB.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// The share of memory that messages under way have; clones share it.
 #[derive(Clone, Debug)]
 pub struct Admission {
     governor: Governor,
     units: u32,
     turns: Arc<Semaphore>,
+    silence: Duration,
 }
 
 /// A message that was let in; it counts until this is dropped.
 #[derive(Debug)]
 struct Ticket {
-    _memory: Reservation,
+    memory: Reservation,
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Ticket {
+    fn bytes(&self) -> u64 {
+        self.memory.bytes()
+    }
 }
 
 type Slot = Arc<Mutex<Option<Ticket>>>;
@@ -53,7 +67,7 @@ impl Admission {
         let units = (governor.limit() / SHARE / UNIT).clamp(1, u64::from(u32::MAX >> 4));
         let units = u32::try_from(units).unwrap_or(1);
         let turns = Arc::new(Semaphore::new(usize::try_from(units).unwrap_or(1)));
-        Self { governor, units, turns }
+        Self { governor, units, turns, silence: SILENCE }
     }
 
     /// The memory limit of the process, in bytes.
@@ -66,7 +80,7 @@ impl Admission {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.units);
         // Never closed.
         let turn = self.turns.acquire_many_owned(units).await.ok();
-        Ticket { _memory: self.governor.reserve(Purpose::Insert, bytes), _turn: turn }
+        Ticket { memory: self.governor.reserve(Purpose::Insert, bytes), _turn: turn }
     }
 }
 
@@ -102,7 +116,9 @@ where
         let slot = Slot::default();
         let (admission, ticket) = (self.admission.clone(), Arc::clone(&slot));
         let request = request.map(|inner| {
-            Body::new(Waiting { inner, prefix: Prefix::default(), admission, held: None, ticket })
+            let prefix = Prefix::default();
+            let arrival = None;
+            Body::new(Waiting { inner, prefix, admission, held: None, ticket, arrival })
         });
         let answered = self.inner.call(request);
         Box::pin(async move {
@@ -121,6 +137,33 @@ struct Waiting {
     /// What was read of a message that waits.
     held: Option<(BoxFuture<Ticket, std::convert::Infallible>, Frame<Bytes>)>,
     ticket: Slot,
+    /// From when it is let in on.
+    arrival: Option<Arrival>,
+}
+
+/// How long a message may take to come.
+struct Arrival {
+    /// On the steady clock.
+    until: Duration,
+    silence: BoxFuture<(), std::convert::Infallible>,
+}
+
+impl Arrival {
+    fn of(bytes: u64, silence: Duration) -> Self {
+        let until = clock::monotonic() + PATIENCE + Duration::from_secs(bytes >> 20);
+        let mut arrival = Self { until, silence: Box::pin(std::future::pending()) };
+        arrival.goes_on(silence);
+        arrival
+    }
+
+    fn goes_on(&mut self, silence: Duration) {
+        let most = self.until.saturating_sub(clock::monotonic());
+        let silence = clock::sleep(silence.min(most));
+        self.silence = Box::pin(async move {
+            silence.await;
+            Ok(())
+        });
+    }
 }
 
 impl http_body::Body for Waiting {
@@ -133,10 +176,19 @@ impl http_body::Body for Waiting {
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let this = &mut *self;
         if this.held.is_none() {
-            let frame = match ready!(Pin::new(&mut this.inner).poll_frame(context)) {
-                Some(Ok(frame)) => frame,
-                other => return Poll::Ready(other),
+            let frame = match Pin::new(&mut this.inner).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(other) => return Poll::Ready(other),
+                Poll::Pending => {
+                    let Some(arrival) = &mut this.arrival else { return Poll::Pending };
+                    let _ = ready!(arrival.silence.as_mut().poll(context));
+                    let text = "the request did not come on";
+                    return Poll::Ready(Some(Err(Status::deadline_exceeded(text))));
+                }
             };
+            if let Some(arrival) = &mut this.arrival {
+                arrival.goes_on(this.admission.silence);
+            }
             let size = frame.data_ref().and_then(|data| this.prefix.read(data));
             let Some(size) = size.filter(|size| *size > SMALL) else {
                 return Poll::Ready(Some(Ok(frame)));
@@ -147,6 +199,7 @@ impl http_body::Body for Waiting {
         if let Some((entering, _)) = &mut this.held
             && let Ok(ticket) = ready!(entering.as_mut().poll(context))
         {
+            this.arrival = Some(Arrival::of(ticket.bytes(), this.admission.silence));
             *this.ticket.lock() = Some(ticket);
         }
         Poll::Ready(this.held.take().map(|(_, frame)| Ok(frame)))
@@ -196,6 +249,52 @@ mod tests {
         }
         assert_eq!(Prefix::default().read(&[1, 0, 0, 0, 10]), Some(40));
         assert_eq!(Prefix::default().read(&[]), None);
+    }
+
+    /// A body that brings one frame and then nothing.
+    struct Silent(Option<Bytes>);
+
+    impl http_body::Body for Silent {
+        type Data = Bytes;
+        type Error = Status;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            match self.0.take() {
+                Some(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
+                None => Poll::Pending,
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_falls_silent_does_not_keep_the_others_out() {
+        let governor = Governor::new(4 << 20);
+        let ticket = Slot::default();
+        let announced = Bytes::from_static(&[0, 0, 0x10, 0, 0]);
+        let mut body = Waiting {
+            inner: Body::new(Silent(Some(announced))),
+            prefix: Prefix::default(),
+            admission: Admission {
+                silence: Duration::from_millis(20),
+                ..Admission::new(governor.clone())
+            },
+            held: None,
+            ticket: Arc::clone(&ticket),
+            arrival: None,
+        };
+        let next = |body: &mut Waiting, context: &mut Context<'_>| {
+            http_body::Body::poll_frame(Pin::new(body), context)
+        };
+        let frame = std::future::poll_fn(|context| next(&mut body, context)).await;
+        assert!(frame.unwrap().is_ok());
+        assert_eq!(governor.used(), 1 << 20);
+        let given_up = std::future::poll_fn(|context| next(&mut body, context)).await;
+        assert_eq!(given_up.unwrap().unwrap_err().code(), tonic::Code::DeadlineExceeded);
+        drop((body, ticket));
+        assert_eq!(governor.used(), 0);
     }
 
     #[tokio::test]

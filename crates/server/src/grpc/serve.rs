@@ -1,5 +1,7 @@
 //! The listening side: HTTP/2 settings, message sizes, compression, health.
 
+use std::time::Duration;
+
 use milvus_base::Shutdown;
 use milvus_proto::milvus::milvus_service_server::MilvusServiceServer;
 use tokio::net::TcpListener;
@@ -21,6 +23,9 @@ const LEAST_WINDOW_BYTES: u32 = 64 << 10;
 const WINDOW_SHARE: u64 = 256;
 /// The largest HTTP/2 frame that is taken.
 const FRAME_BYTES: u32 = 4 << 20;
+
+/// How often a client is asked whether it is there, and how long it has to answer.
+const KEEPALIVE: Duration = Duration::from_secs(30);
 
 /// Sizes of messages.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,8 @@ pub async fn serve(
         .initial_stream_window_size(window)
         .initial_connection_window_size(window * 2)
         .max_frame_size(FRAME_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(admission)
         .layer(MapResponseLayer::new(too_large_as_milvus_says))
         .add_routes(routes)

@@ -1,4 +1,4 @@
-//! The bucket: looked for when a store is opened, and made on S3 and Azure if it is missing.
+//! The bucket: looked for when a store is opened, and made on S3 and Azure if it is missing and asked for.
 
 use http::{Method, Request};
 use object_store::aws::{AmazonS3, AwsAuthorizer};
@@ -31,7 +31,7 @@ impl RemoteStore {
         if !missing {
             return Err(failure.into_error(self.call("look into bucket", &config.bucket)));
         }
-        if matches!(maker, Maker::Nobody) {
+        if matches!(maker, Maker::Nobody) || !config.make_bucket {
             return Err(StoreError::BucketNotFound { bucket: config.bucket.clone() });
         }
         self.make_bucket(config, maker, connector).await

@@ -49,6 +49,8 @@ pub struct RemoteConfig {
     pub iam_endpoint: String,
     /// The bucket; the container on Azure (`minio.bucketName`).
     pub bucket: String,
+    /// Whether it is made where there is none.
+    pub make_bucket: bool,
     /// What every object's key begins with (`minio.rootPath`); may be empty.
     pub root_path: String,
     /// The region; `us-east-1` if empty (`minio.region`).
@@ -78,6 +80,7 @@ impl Default for RemoteConfig {
             use_iam: false,
             iam_endpoint: String::new(),
             bucket: "a-bucket".to_owned(),
+            make_bucket: true,
             root_path: "files".to_owned(),
             region: String::new(),
             use_virtual_host: false,

@@ -96,6 +96,11 @@ async fn the_bucket_is_made_once_and_found_again() {
     };
     RemoteStore::open(elsewhere, Clock::system()).await.unwrap();
     assert_eq!(server.objects().buckets(), ["elsewhere", BUCKET]);
+    let absent =
+        RemoteConfig { bucket: "absent".to_owned(), make_bucket: false, ..config(&server) };
+    let refused = RemoteStore::open(absent, Clock::system()).await.unwrap_err();
+    assert!(matches!(refused, StoreError::BucketNotFound { .. }), "{refused}");
+    assert_eq!(server.objects().buckets().len(), 2);
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ impl Drop for Front {
 }
 
 fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls").join(name)
+    PathBuf::from("tests/data/tls").join(name)
 }
 
 impl Front {

@@ -446,11 +446,11 @@ async fn a_log_from_before_beginnings_were_marked_opens_and_is_marked() {
 /// Format 1 is what this file says, for as long as logs of format 1 exist.
 #[tokio::test]
 async fn the_golden_file_of_format_1_reads_and_is_still_what_is_written() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/channel.log");
+    let golden = Path::new("tests/golden/v1/channel.log");
     let (files, written) = make(64 << 20, 5, 1).await;
     let (name, bytes) = files.first_key_value().unwrap();
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::write(&golden, bytes).unwrap();
+        fs::write(golden, bytes).unwrap();
     }
     let golden = fs::read(golden).unwrap();
     let dir = tempfile::tempdir().unwrap();

@@ -119,7 +119,7 @@ impl DataCoordinator {
         let concerned = manifest.segments.iter().any(|entry| excluded.contains(&entry.id));
         excluded.extend(self.compactions.taken());
         let (collection, manifest) = (&*collection, &*manifest);
-        let waiting_bytes = self.retired.bytes();
+        let waiting_bytes = self.retired.bytes_of(id);
         let excluded = &excluded;
         let scene = Scene { collection, manifest, options, now_ms, excluded, waiting_bytes };
         let retry_ms = retry.filter(|_| concerned).map(|retry| now_ms + policy::millis(retry) + 1);

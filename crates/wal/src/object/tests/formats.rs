@@ -20,7 +20,7 @@ const OBJECTS: [&str; 4] = ["manifest", "claim.batch", "batch.batch", "merged.me
 
 /// Puts the golden objects under the names that they have in a store.
 async fn golden_store() -> Arc<dyn ObjectStore> {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/object");
+    let golden = Path::new("tests/golden/v1/object");
     let store = memory();
     let bytes = std::fs::read(golden.join("manifest")).unwrap();
     let manifest = Manifest::decode(&bytes, crc32c::crc32c(CHANNEL.as_bytes())).unwrap();
@@ -46,7 +46,7 @@ async fn golden_store() -> Arc<dyn ObjectStore> {
 
 /// Makes the golden objects: a merged one, a claim and a batch behind it.
 async fn update_golden() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/object");
+    let golden = Path::new("tests/golden/v1/object");
     let store = memory();
     let merging = ObjectWalOptions { merge_objects: 4, ..options() };
     let channel = wal(&store, merging).open(CHANNEL, 3).await.unwrap();
@@ -84,7 +84,7 @@ async fn the_golden_objects_of_format_1_read_and_are_still_what_is_written() {
     assert_eq!(found, ["one", "", "three", "four", "five"]);
     assert_eq!((channel.end(), channel.trim_point()), (Position(7), Position(0)));
 
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/v1/object");
+    let golden = Path::new("tests/golden/v1/object");
     let bytes = std::fs::read(golden.join("manifest")).unwrap();
     let manifest = Manifest::decode(&bytes, crc32c::crc32c(CHANNEL.as_bytes())).unwrap();
     assert_eq!(manifest.encode(), bytes);
