@@ -237,6 +237,8 @@ def measure(make, folder, rows, seconds, rewrites, with_restarts):
         server.uri, client, data, queries, seconds
     )
     figures["disk_rewritten"] = least_disk(folder / "data")
+    # Once what the rewrites left behind was compacted; before, most rows of a segment are dead.
+    figures["recall_compacted"] = recall(client, data, queries)
     figures["disk_to_fresh"] = figures["disk_rewritten"] / figures["disk_fresh"]
     counted = client.query(NAME, filter="", output_fields=["count(*)"])[0]["count(*)"]
     figures["rows_at_the_end"] = counted
