@@ -105,7 +105,9 @@ class Control:
 
 
 def known_failpoints(binary):
-    """The places the server can be told to end at; it names them when it is told an unknown one."""
+    """The places the server can be told to end at; it names them when it is told an unknown one. Those of
+    the kind of log that it does not write are left out."""
+    other = "wal.local." if "MILVUS_TEST_S3" in os.environ else "wal.object."
     with tempfile.TemporaryDirectory(prefix="milvus-crash-") as folder:
         server = Server(binary, pathlib.Path(folder) / "data", env={"MILVUS_FAILPOINT": "?"})
         try:
@@ -113,7 +115,7 @@ def known_failpoints(binary):
         except StartError as error:
             found = re.search(r"want one of ([\w., -]+)", str(error))
             if found:
-                return found[1].split(", ")
+                return [name for name in found[1].split(", ") if not name.startswith(other)]
             raise
         finally:
             server.kill()

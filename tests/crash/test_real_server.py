@@ -36,6 +36,16 @@ def test_nothing_is_lost_in_a_short_loop(tmp_path):
 def test_nothing_is_lost_where_a_crash_hurts_most(tmp_path):
     status, text = check(tmp_path, "--cycles", 12, "--seed", 13, "--failpoints")
     assert status == 0, text
+
+
+def test_nothing_is_lost_where_the_log_is_written(tmp_path):
+    """Places that every server comes by within moments, so that some runs surely end there."""
+    names = {
+        False: ["wal.local.before-sync", "wal.local.after-sync"],
+        True: ["wal.object.before-put", "wal.object.after-put"],
+    }["MILVUS_TEST_S3" in os.environ]
+    status, text = check(tmp_path, "--cycles", 12, "--seed", 17, "--failpoints", *names)
+    assert status == 0, text
     assert "ended at: " in text, "no run came by its failpoint"
 
 
