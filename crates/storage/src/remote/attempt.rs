@@ -1,6 +1,6 @@
 //! How a remote store is asked: each attempt for a bounded time, attempts again for a bounded time,
-//! with pauses that grow and are never the same, and not shorter than the store asks for. An answer
-//! whose bytes come slowly is not cut: its time begins anew with each that comes.
+//! with pauses that grow and are never the same, and not shorter than the store asks for, up to a few
+//! seconds. An answer whose bytes come slowly is not cut: its time begins anew with each that comes.
 //!
 //! The `object_store` crate's own repeating is off: it would repeat a conditional put whose reply was
 //! lost, and take our own object for another writer's.
@@ -16,6 +16,9 @@ use milvus_base::{Clock, random};
 use super::cause::{self, Answer, RemoteCause};
 use crate::error::StoreError;
 
+/// A store that asks for a longer pause is asked again after this: MinIO says two minutes while it starts,
+/// and is ready in seconds.
+const MOST_ASKED: Duration = Duration::from_secs(5);
 /// What a request moves this fast is not called slow, in bytes for each second.
 const SLOWEST: u64 = 1024 * 1024;
 /// As many bytes are moved within the time of one request.
@@ -184,7 +187,8 @@ impl Attempts<'_> {
         };
         self.in_doubt |= in_doubt;
         let pause = self.policy.pauses.pause(self.count - 1);
-        let pause = random::jitter(pause, self.policy.pauses.jitter).max(self.asked);
+        let pause =
+            random::jitter(pause, self.policy.pauses.jitter).max(self.asked.min(MOST_ASKED));
         if self.policy.clock.monotonic().saturating_add(pause) >= self.deadline {
             return Err(self.failure(answer));
         }

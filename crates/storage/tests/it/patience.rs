@@ -38,7 +38,7 @@ async fn a_store_that_says_when_to_come_again_is_not_asked_before() {
 
 #[tokio::test]
 async fn a_store_that_wants_more_time_than_there_is_is_given_up_at_once() {
-    let (server, store) = open(5000, 10_000).await;
+    let (server, store) = open(5000, 4_000).await;
     faults(&server, "slow_down=1,retry_after_s=3600");
     let before = server.requests();
     let error = store.put("a", b"x".into()).await.unwrap_err();
